@@ -1,0 +1,92 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+/// Upcoming language features every target is built with. Each line names its proposal.
+let features: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),  // SE-0335: `any` is written where a protocol is boxed
+    .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409: an import is public only where a signature shows it
+]
+
+// Products of other packages, named once.
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let jwtKit: Target.Dependency = .product(name: "JWTKit", package: "jwt-kit")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+
+let package = Package(
+    name: "carillon",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "carillon", targets: ["Carillon"]),
+        .library(name: "ChannelLayer", targets: ["ChannelLayer"]),
+        .library(name: "Workers", targets: ["Workers"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+    ],
+    targets: [
+        // Codecs and values: no I/O, no clock.
+        .target(name: "JSON", dependencies: [nioCore], swiftSettings: features),
+        .target(name: "HTTP1", dependencies: [nioCore], swiftSettings: features),
+        // What carries messages between processes.
+        .target(name: "ChannelLayer", dependencies: ["JSON", nioCore], swiftSettings: features),
+        // What every part has: settings declared once, log keys, metrics.
+        .target(name: "Settings", dependencies: ["JSON", nioCore], swiftSettings: features),
+        .target(name: "Telemetry", dependencies: [logging, metrics, nioCore], swiftSettings: features),
+        // System calls Swift cannot import: descriptor passing, and the files embedded in the binary.
+        .target(name: "CDescriptors"),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        // Kept-alive HTTP/1.1 connections to upstreams: the router's proxying, the gateway's questions to workers.
+        .target(
+            name: "Upstream", dependencies: ["HTTP1", "Telemetry", nioCore, nioPosix, logging], swiftSettings: features),
+        // The processes.
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "ChannelLayer", "HTTP1", "JSON", "Settings", "Telemetry", "Upstream", "CDescriptors", "CZlib",
+                nioCore, nioPosix, logging, metrics, crypto, jwtKit,
+            ], swiftSettings: features),
+        .target(
+            name: "Router",
+            dependencies: [
+                "HTTP1", "Settings", "Telemetry", "Upstream", "CDescriptors", nioCore, nioPosix, logging, metrics,
+            ], swiftSettings: features),
+        .target(name: "CAssets", exclude: ["files"]),
+        .target(
+            name: "Workers",
+            dependencies: [
+                "ChannelLayer", "HTTP1", "JSON", "Settings", "Telemetry", "CAssets",
+                nioCore, nioPosix, logging, metrics,
+            ], swiftSettings: features),
+        .executableTarget(
+            name: "Carillon",
+            dependencies: [
+                "ChannelLayer", "Gateway", "HTTP1", "JSON", "Router", "Settings", "Telemetry", "Upstream", "Workers",
+                nioCore, nioPosix, logging, metrics, argumentParser, serviceLifecycle, unixSignals,
+            ], swiftSettings: features),
+        // Tests: one folder per target, what they share in TestSupport.
+        .target(name: "TestSupport", dependencies: ["ChannelLayer", "JSON", nioCore, nioPosix], path: "Tests/Support", swiftSettings: features),
+        .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"], swiftSettings: features),
+        .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", nioHTTP1, nioEmbedded], swiftSettings: features),
+        .testTarget(name: "ChannelLayerTests", dependencies: ["ChannelLayer", "JSON", "TestSupport"], swiftSettings: features),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Telemetry", "TestSupport"], swiftSettings: features),
+        .testTarget(name: "GatewayTests", dependencies: ["Gateway", "TestSupport", nioEmbedded, nioPosix], swiftSettings: features),
+        .testTarget(name: "RouterTests", dependencies: ["Router", "Upstream", "TestSupport", nioEmbedded, nioPosix], swiftSettings: features),
+        .testTarget(name: "WorkersTests", dependencies: ["Workers", "TestSupport", nioPosix], swiftSettings: features),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c2x
+)

@@ -1,0 +1,1 @@
+// The browser module; see its own documentation below.

@@ -1,0 +1,55 @@
+public import JSON
+public import NIOCore
+
+/// What travels through a layer: an ordered map with text keys, by convention with a text under `type`.
+public struct LayerMessage: Sendable, Equatable {
+    /// Keys and values in the order they were written. A key that appears twice: the last one counts.
+    public var entries: [LayerValue.Entry]
+
+    public init(entries: [LayerValue.Entry] = []) { self.entries = entries }
+
+    /// The value under a text key, or `nil`.
+    public subscript(key: String) -> LayerValue? {
+        self.entries.last { $0.key == .string(key) }?.value
+    }
+
+    /// The text under `type`, which consumers and rules dispatch by; `nil` when there is none or it is no text.
+    public var type: String? {
+        guard case .string(let type)? = self["type"] else { return nil }
+        return type
+    }
+}
+
+extension LayerMessage: ExpressibleByDictionaryLiteral {
+    public init(dictionaryLiteral elements: (String, LayerValue)...) {
+        self.init(entries: elements.map { LayerValue.Entry(key: .string($0.0), value: $0.1) })
+    }
+}
+
+/// A value in a layer message. All that MessagePack can say is kept, also what no Channels application writes.
+public indirect enum LayerValue: Sendable, Equatable {
+    case null
+    case bool(Bool)
+    case int(Int64)
+    /// Only for values above `Int64.max`; everything smaller is `int`.
+    case uint(UInt64)
+    case double(Double)
+    case string(String)
+    case bytes(ByteBuffer)
+    case array([LayerValue])
+    case map([Entry])
+    /// A MessagePack extension, kept opaque.
+    case ext(type: Int8, ByteBuffer)
+    /// JSON text that was not taken apart. Encoding turns it into the values it says; it never comes out of a decoder.
+    case json(JSONText)
+
+    /// One key and its value. Keys of nested maps can be anything; keys of a message are texts.
+    public struct Entry: Sendable, Equatable {
+        public var key: LayerValue
+        public var value: LayerValue
+        public init(key: LayerValue, value: LayerValue) {
+            self.key = key
+            self.value = value
+        }
+    }
+}
