@@ -1,0 +1,216 @@
+"""What the benchmark scripts share: the machine, packages, C tools, and servers that are started and stopped.
+
+Every failure is a `BenchError`, whose text says what is missing and what to do about it.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import platform
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent
+BUILD = HERE / ".build"
+VENV = ROOT / ".venv-bench"
+VENV_PACKAGES = ["channels==4.3.2", "daphne==4.2.3"]
+START_SECONDS = 30
+
+
+class BenchError(Exception):
+    pass
+
+
+# The machine
+
+def cores():
+    """The core of the server and the core of the load tool."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        raise BenchError("the server and the load tool need a core each; this process may use only one")
+    return allowed[0], allowed[1]
+
+
+def need_descriptors(count):
+    """Raises the limit of open files for this process and all it starts."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+            return
+        except (ValueError, PermissionError):
+            raise BenchError(
+                f"the runs need {count} open files in one process, and the hard limit is {hard}; "
+                f"raise it (`ulimit -Hn {count}` as root, or /etc/security/limits.conf)") from None
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def machine():
+    """One line on what it was measured on."""
+    model = "unknown CPU"
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    load = os.getloadavg()[0]
+    return f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, load average before {load:.1f}"
+
+
+# What has to be there
+
+def need_packages(wanted):
+    """Installs the Debian packages that are missing. `wanted`: package name to a path that it brings."""
+    missing = [name for name, path in wanted.items() if not pathlib.Path(path).exists()]
+    if not missing:
+        return
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+    if os.geteuid() != 0:
+        command.insert(0, "sudo")
+    if shutil.which(command[0]) is None:
+        raise BenchError(f"Debian packages are missing: {' '.join(missing)}")
+    print(f"installing {' '.join(missing)}", file=sys.stderr)
+    if subprocess.run(command, stdout=sys.stderr).returncode:
+        raise BenchError(f"could not install {' '.join(missing)}; try: {' '.join(command)}")
+
+
+def need_venv():
+    """Python packages of the Daphne peer, pinned, in an environment of their own."""
+    if (VENV / "bin/daphne").exists():
+        return
+    print(f"installing {' '.join(VENV_PACKAGES)} into {VENV.name}", file=sys.stderr)
+    for command in (["/usr/bin/python3", "-m", "venv", VENV], [VENV / "bin/pip", "install", "-q", *VENV_PACKAGES]):
+        if subprocess.run(command, stdout=sys.stderr).returncode:
+            raise BenchError(f"could not make the Python environment {VENV}")
+
+
+def compile_c(name, source):
+    """Compiles one C file when it or a header beside it is newer than the program."""
+    BUILD.mkdir(exist_ok=True)
+    program, source = BUILD / name, HERE / source
+    inputs = [source, *source.parent.glob("*.h")]
+    if program.exists() and program.stat().st_mtime > max(file.stat().st_mtime for file in inputs):
+        return program
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if not compiler:
+        raise BenchError("no C compiler is there; install the Debian package gcc")
+    command = [compiler, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-o", program, source]
+    if subprocess.run(command).returncode:
+        raise BenchError(f"{source.name} does not compile")
+    return program
+
+
+def carillon_program(given=None):
+    """The release build of Carillon."""
+    program = pathlib.Path(given) if given else ROOT / ".build/release/carillon"
+    if not program.exists():
+        raise BenchError(f"{program} is not there; `make build` makes it")
+    return program
+
+
+# Servers
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def children_of(pid):
+    listed = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in listed]
+
+
+def processes_of(pid):
+    """A process and all that it started."""
+    return [pid, *(found for child in children_of(pid) for found in processes_of(child))]
+
+
+def cpu_seconds(pids):
+    """User and system time of processes, over all their threads, those that have ended too."""
+    # The clock of another process, as clock_getcpuclockid(3) makes it.
+    return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
+
+
+def proportional_set_size(pids):
+    """In KiB."""
+    total = 0
+    for pid in pids:
+        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1])
+    return total
+
+
+def wait_until(check, what, log, process):
+    """Asks again and again, because a server that starts has no other way to tell every kind of caller."""
+    deadline = time.monotonic() + START_SECONDS
+    while not check():
+        if process.poll() is not None or time.monotonic() > deadline:
+            end = pathlib.Path(log).read_text(errors="replace")[-2000:]
+            raise BenchError(f"{what} did not start (exit status {process.poll()}). Its last words:\n{end}")
+        time.sleep(0.05)
+
+
+def answers(port):
+    def check():
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+        return False
+    return check
+
+
+@contextlib.contextmanager
+def running(name, command, core, ready, environment=None, directory=None):
+    """A process on a core of its own, from its start until the block ends. Gives its Popen object."""
+    with tempfile.NamedTemporaryFile(prefix=f"bench-{name}-", suffix=".log") as log:
+        process = subprocess.Popen(
+            ["taskset", "-c", str(core), *map(str, command)], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            cwd=directory, env={**os.environ, **(environment or {})}, start_new_session=True)
+        try:
+            wait_until(ready, name, log.name, process)
+            yield process
+            if process.poll() is not None:
+                end = pathlib.Path(log.name).read_text(errors="replace")[-2000:]
+                raise BenchError(f"{name} ended during the run (exit status {process.returncode}):\n{end}")
+        finally:
+            stop(process)
+
+
+def stop(process):
+    """All of the session it leads. Numbers are taken by then, so nobody waits for a drain."""
+    for number, seconds in ((signal.SIGTERM, 2), (signal.SIGKILL, 10)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def fill_in(template, target, **values):
+    """Writes a configuration file with every @NAME@ replaced."""
+    text = pathlib.Path(template).read_text()
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", str(value))
+    pathlib.Path(target).write_text(text)
+    return target
+
+
+def load(core, port, pids, options):
+    """Runs the load tool and gives its line of results."""
+    arguments = ["--port", port, "--pids", ",".join(map(str, pids))]
+    for name, value in options.items():
+        arguments += [f"--{name}", value]
+    finished = subprocess.run(
+        ["taskset", "-c", str(core), BUILD / "load", *map(str, arguments)], capture_output=True, text=True)
+    if finished.returncode:
+        raise BenchError(finished.stderr.strip() or f"the load tool ended with status {finished.returncode}")
+    return json.loads(finished.stdout)
