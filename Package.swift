@@ -90,3 +90,12 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c2x
 )
+
+// The microbenchmarks need `package` declarations, so they are a target of this package; nobody builds them unasked
+// (Benchmarks/micro.sh).
+if Context.environment["CARILLON_BENCHMARKS"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Micro", dependencies: ["ChannelLayer", "Gateway", "HTTP1", "JSON", nioCore, nioPosix],
+            path: "Benchmarks/Micro", swiftSettings: features))
+}

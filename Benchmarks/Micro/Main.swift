@@ -1,0 +1,8 @@
+/// Microbenchmarks of what a message meets on its way: `micro.sh [FILTER]`.
+@main
+enum Main {
+    static func main() {
+        let measure = Measure(filter: CommandLine.arguments.dropFirst().first ?? "")
+        codecs(measure)
+    }
+}
