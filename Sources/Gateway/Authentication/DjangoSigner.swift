@@ -1,4 +1,5 @@
 import Crypto
+import HTTP1
 
 /// Checks values that Django's `django.core.signing` signed with a time: `TimestampSigner`, `signing.dumps`, sessions.
 ///

@@ -1,3 +1,5 @@
+package import HTTP1
+
 /// How many connections are let in, and how much one of them may say.
 package struct ConnectionLimits: Hashable, Sendable {
     /// Connections of the gateway.

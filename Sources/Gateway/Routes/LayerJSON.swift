@@ -1,4 +1,5 @@
 import ChannelLayer
+import HTTP1
 import JSON
 import NIOCore
 

@@ -1,3 +1,5 @@
+import HTTP1
+
 /// The path of a route: `/channels/updates/` or `/channels/rooms/{room}/{kind}`.
 ///
 /// A literal segment matches itself, also when the browser percent-encoded it. A capture matches one segment that is

@@ -63,11 +63,11 @@ package struct TrustedProxies: Hashable, Sendable {
 
     /// - Parameter entries: addresses, ranges, and `unix:` for every process that can open the Unix socket.
     /// - Throws: the first entry that is none of these, with what is wanted.
-    package init(_ entries: [String]) throws(RouteError) {
+    package init(_ entries: [String]) throws(AddressError) {
         var ranges: [AddressRange] = []
         for entry in entries where entry != "unix:" {
             guard let range = AddressRange(entry) else {
-                throw RouteError(
+                throw AddressError(
                     "\"\(entry)\" is no address, wanted for example \"127.0.0.1\", \"10.0.0.0/8\", \"::1\" or \"unix:\"")
             }
             ranges.append(range)

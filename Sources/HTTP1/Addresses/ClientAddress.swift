@@ -60,7 +60,7 @@ extension ClientAddress: CustomStringConvertible {
 
 extension Substring {
     /// Without spaces and tabs at both ends.
-    func trimmingSpaces() -> Substring {
+    package func trimmingSpaces() -> Substring {
         var text = self
         while let first = text.utf8.first, first == 0x20 || first == 0x09 { text = text.dropFirst() }
         while let last = text.utf8.last, last == 0x20 || last == 0x09 { text = text.dropLast() }

@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import Gateway
+@testable import HTTP1
 
 @Suite struct AddressTests {
     @Test(arguments: [
@@ -53,7 +53,7 @@ import Testing
     @Test(arguments: ["10.0.0.0/33", "10.0.0.0/", "::/129", "10.0.0.0/-1", "10.0.0.0/+8", "localhost", "/8", "10.0.0.0/8/8"])
     func whatIsNoRangeIsRefused(_ text: String) {
         #expect(AddressRange(text) == nil)
-        #expect(throws: RouteError.self) { try TrustedProxies([text]) }
+        #expect(throws: AddressError.self) { try TrustedProxies([text]) }
     }
 }
 
