@@ -1,7 +1,9 @@
 #define _GNU_SOURCE
 #include "cdescriptors.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -54,3 +56,40 @@ ssize_t cdescriptors_receive_descriptor(int socket, void *bytes, size_t capacity
 }
 
 int cdescriptors_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
+
+static_assert(CDESCRIPTORS_READABLE == EPOLLIN, "bits are epoll's own");
+static_assert(CDESCRIPTORS_ERROR == EPOLLERR, "bits are epoll's own");
+static_assert(CDESCRIPTORS_HANGUP == EPOLLHUP, "bits are epoll's own");
+static_assert(CDESCRIPTORS_PEER_CLOSED == EPOLLRDHUP, "bits are epoll's own");
+static_assert(CDESCRIPTORS_EXCLUSIVE == EPOLLEXCLUSIVE, "bits are epoll's own");
+static_assert(CDESCRIPTORS_EDGE_TRIGGERED == EPOLLET, "bits are epoll's own");
+
+int cdescriptors_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+int cdescriptors_epoll_add(int epoll, int descriptor, uint32_t bits) {
+    struct epoll_event event = {.events = bits, .data.fd = descriptor};
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+int cdescriptors_epoll_remove(int epoll, int descriptor) {
+    struct epoll_event event = {0};
+    return epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, &event);
+}
+
+int cdescriptors_epoll_wait(int epoll, struct cdescriptors_event *events, int capacity, int milliseconds) {
+    struct epoll_event raw[128];
+    if (capacity > 128) capacity = 128;
+    int count = epoll_wait(epoll, raw, capacity, milliseconds);
+    if (count < 0) return errno == EINTR ? 0 : -1;
+    for (int index = 0; index < count; index++) {
+        events[index].descriptor = raw[index].data.fd;
+        events[index].bits = raw[index].events;
+    }
+    return count;
+}
+
+int cdescriptors_accept(int listener, struct sockaddr_storage *peer) {
+    socklen_t length = sizeof *peer;
+    *peer = (struct sockaddr_storage){0};
+    return accept4(listener, (struct sockaddr *)peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}

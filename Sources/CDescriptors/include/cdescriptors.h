@@ -2,6 +2,7 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 /// Sends `length` bytes and, when `descriptor` is not negative, that descriptor beside them (SCM_RIGHTS).
@@ -14,3 +15,32 @@ ssize_t cdescriptors_receive_descriptor(int socket, void *bytes, size_t capacity
 
 /// A new eventfd, non-blocking and close-on-exec, or -1 with errno.
 int cdescriptors_eventfd(void);
+
+/// What an epoll instance reports of one descriptor. The bits are the ones of `cdescriptors_event_bits`.
+struct cdescriptors_event {
+    int descriptor;
+    uint32_t bits;
+};
+
+/// Bits of an epoll registration or event, under names Swift can import (EPOLLET is a macro with a cast).
+enum cdescriptors_event_bits : uint32_t {
+    CDESCRIPTORS_READABLE = 0x001,
+    CDESCRIPTORS_ERROR = 0x008,
+    CDESCRIPTORS_HANGUP = 0x010,
+    CDESCRIPTORS_PEER_CLOSED = 0x2000,
+    CDESCRIPTORS_EXCLUSIVE = 1u << 28,
+    CDESCRIPTORS_EDGE_TRIGGERED = 1u << 31,
+};
+
+/// A new epoll instance, close-on-exec, or -1 with errno.
+int cdescriptors_epoll_create(void);
+/// Watches `descriptor` for `bits`. Returns 0, or -1 with errno.
+int cdescriptors_epoll_add(int epoll, int descriptor, uint32_t bits);
+/// No longer watches `descriptor`. Returns 0, or -1 with errno.
+int cdescriptors_epoll_remove(int epoll, int descriptor);
+/// Waits for at most `milliseconds` (-1: for ever) and fills up to `capacity` (at most 128) events.
+/// Returns how many, 0 when interrupted by a signal, or -1 with errno.
+int cdescriptors_epoll_wait(int epoll, struct cdescriptors_event *events, int capacity, int milliseconds);
+
+/// Accepts one connection, non-blocking and close-on-exec, with its peer's address. Returns it, or -1 with errno.
+int cdescriptors_accept(int listener, struct sockaddr_storage *peer);
