@@ -31,10 +31,8 @@ enum {
 
 static struct options {
     const char *mode, *label, *subscribe, *publish, *publisher;
-    int port, concurrency, warm;
-    uint32_t groups, members, window, size;
+    uint32_t port, concurrency, warm, groups, members, window, size, spin;
     double seconds, warmup, settle, stall, rate;
-    bool spin;
     struct processes server;
 } options = {
     .mode = "closed", .label = "", .subscribe = "/channels/groups/g{n}", .publish = "/channels/publish/g{n}",
@@ -332,7 +330,7 @@ static void openEndpoint(uint32_t index) {
     struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options.port),
                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     if (connect(e->fd, (struct sockaddr *)&server, sizeof server)) {
-        die("connection %u to 127.0.0.1:%d: %s", index, options.port, strerror(errno));
+        die("connection %u to 127.0.0.1:%u: %s", index, options.port, strerror(errno));
     }
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = index};
     if (epoll_ctl(poller, EPOLL_CTL_ADD, e->fd, &event)) die("epoll_ctl: %s", strerror(errno));
@@ -343,8 +341,8 @@ static void openEndpoint(uint32_t index) {
     char request[2048];
     const char *path = pathOf(e->role == MEMBER ? options.subscribe : options.publish, e->group);
     int length = snprintf(request, sizeof request,
-                          "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                          "User-Agent: carillon-load\r\nOrigin: http://127.0.0.1:%d\r\nSec-WebSocket-Version: 13\r\n"
+                          "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                          "User-Agent: carillon-load\r\nOrigin: http://127.0.0.1:%u\r\nSec-WebSocket-Version: 13\r\n"
                           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", path, options.port, options.port);
     if (send(e->fd, request, (size_t)length, MSG_NOSIGNAL) != length) die("handshake %u: %s", index, strerror(errno));
     e->state = UPGRADING;
@@ -354,7 +352,7 @@ static void openEndpoint(uint32_t index) {
 static void openThrough(uint32_t *next, uint32_t count) {
     uint64_t last = monotonic();
     while (*next < count || inFlight) {
-        while (*next < count && inFlight < (uint32_t)options.concurrency) openEndpoint((*next)++);
+        while (*next < count && inFlight < options.concurrency) openEndpoint((*next)++);
         if (turn(1000)) last = now;
         if (now - last > (uint64_t)(options.stall * 1e9)) {
             die("no handshake was answered for %.0f s; %u are waiting, %u of %u are done", options.stall, inFlight,
@@ -414,8 +412,9 @@ static void publishWhatIsDue(uint64_t *due, uint64_t *sequence) {
         appendMessage(group);
         flushOut(memberCount + group);
     }
+    // Nobody waits for completions here.
+    for (uint32_t i = 0; i < readyCount; i++) groups[ready[i]].ready = false;
     readyCount = 0;
-    for (uint32_t i = 0; i < options.groups && options.groups == 1; i++) groups[i].ready = false;
 }
 
 /// Publishes until `until`; nothing new when `publishing` is false, and back as soon as all have arrived.
@@ -504,30 +503,34 @@ static uint32_t number(const char *name, const char *text, long least, long most
     return (uint32_t)value;
 }
 
+/// One option: its name, and where its value goes.
 static void readOption(const char *name, const char *value) {
-    struct { const char *name; const char **at; } texts[] = {
+    const struct { const char *name; const char **at; } texts[] = {
         {"--mode", &options.mode}, {"--label", &options.label}, {"--subscribe", &options.subscribe},
         {"--publish", &options.publish}, {"--publisher", &options.publisher},
     };
-    struct { const char *name; double *at; } durations[] = {
+    const struct { const char *name; double *at; } decimals[] = {
         {"--seconds", &options.seconds}, {"--warmup", &options.warmup}, {"--settle", &options.settle},
         {"--stall", &options.stall}, {"--rate", &options.rate},
     };
+    const struct { const char *name; uint32_t *at; long least, most; } numbers[] = {
+        {"--port", &options.port, 1, 65535}, {"--groups", &options.groups, 1, 100000},
+        {"--members", &options.members, 1, 1000000}, {"--window", &options.window, 1, 100000},
+        {"--size", &options.size, PAYLOAD_LEAST, PAYLOAD_MOST}, {"--concurrency", &options.concurrency, 1, 4096},
+        {"--warm", &options.warm, 0, 100000}, {"--spin", &options.spin, 0, 1},
+    };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        if (!strcmp(name, texts[i].name)) *texts[i].at = value;
+        if (!strcmp(name, texts[i].name)) return (void)(*texts[i].at = value);
     }
-    for (size_t i = 0; i < sizeof durations / sizeof *durations; i++) {
-        if (!strcmp(name, durations[i].name)) *durations[i].at = atof(value);
+    for (size_t i = 0; i < sizeof decimals / sizeof *decimals; i++) {
+        if (!strcmp(name, decimals[i].name)) return (void)(*decimals[i].at = atof(value));
     }
-    if (!strcmp(name, "--port")) options.port = (int)number(name, value, 1, 65535);
-    if (!strcmp(name, "--groups")) options.groups = number(name, value, 1, 100000);
-    if (!strcmp(name, "--members")) options.members = number(name, value, 1, 1000000);
-    if (!strcmp(name, "--window")) options.window = number(name, value, 1, 100000);
-    if (!strcmp(name, "--size")) options.size = number(name, value, PAYLOAD_LEAST, PAYLOAD_MOST);
-    if (!strcmp(name, "--concurrency")) options.concurrency = (int)number(name, value, 1, 4096);
-    if (!strcmp(name, "--warm")) options.warm = (int)number(name, value, 0, 100000);
-    if (!strcmp(name, "--spin")) options.spin = number(name, value, 0, 1);
-    if (!strcmp(name, "--pids")) readProcesses(value);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (strcmp(name, numbers[i].name)) continue;
+        return (void)(*numbers[i].at = number(name, value, numbers[i].least, numbers[i].most));
+    }
+    if (strcmp(name, "--pids")) die("there is no option %s", name);
+    readProcesses(value);
 }
 
 int main(int count, char **arguments) {
@@ -538,7 +541,7 @@ int main(int count, char **arguments) {
     if (strcmp(options.mode, "open")) options.rate = 0;
     memberCount = options.groups * options.members;
     endpointCount = memberCount + (idle ? 0 : options.groups);
-    if ((uint32_t)options.warm >= memberCount) die("--warm must be less than the number of connections");
+    if (options.warm >= memberCount) die("--warm must be less than the number of connections");
     needDescriptors(endpointCount);
     signal(SIGPIPE, SIG_IGN);
     poller = epoll_create1(EPOLL_CLOEXEC);
@@ -551,7 +554,7 @@ int main(int count, char **arguments) {
 
     struct result result = {0};
     uint32_t next = 0;
-    openThrough(&next, (uint32_t)options.warm);
+    openThrough(&next, options.warm);
     if (idle) turnFor(options.settle);
     result.memoryBefore = proportionalSetSize(&options.server);
     struct usage before = usageOf(&options.server);
@@ -559,7 +562,7 @@ int main(int count, char **arguments) {
     openThrough(&next, memberCount);
     result.handshakeSeconds = (double)(monotonic() - start) / 1e9;
     result.handshakeCPU = (double)(usageOf(&options.server).cpu - before.cpu) / 1e9;
-    result.handshakes = memberCount - (uint32_t)options.warm;
+    result.handshakes = memberCount - options.warm;
     openThrough(&next, endpointCount);
     turnFor(options.settle);
     result.memoryAfter = proportionalSetSize(&options.server);
