@@ -4,5 +4,6 @@ enum Main {
     static func main() {
         let measure = Measure(filter: CommandLine.arguments.dropFirst().first ?? "")
         codecs(measure)
+        heads(measure)
     }
 }
