@@ -79,9 +79,9 @@ let package = Package(
             ], swiftSettings: features),
         // Tests: one folder per target, what they share in TestSupport.
         .target(name: "TestSupport", dependencies: ["ChannelLayer", "JSON", nioCore, nioPosix], path: "Tests/Support", swiftSettings: features),
-        .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"], swiftSettings: features),
+        .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport", nioCore], swiftSettings: features),
         .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", nioHTTP1, nioEmbedded], swiftSettings: features),
-        .testTarget(name: "ChannelLayerTests", dependencies: ["ChannelLayer", "JSON", "TestSupport"], swiftSettings: features),
+        .testTarget(name: "ChannelLayerTests", dependencies: ["ChannelLayer", "JSON", "TestSupport", nioCore], swiftSettings: features),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Telemetry", "TestSupport"], swiftSettings: features),
         .testTarget(name: "GatewayTests", dependencies: ["Gateway", "TestSupport", nioEmbedded, nioPosix], swiftSettings: features),
         .testTarget(name: "RouterTests", dependencies: ["Router", "Upstream", "TestSupport", nioEmbedded, nioPosix], swiftSettings: features),

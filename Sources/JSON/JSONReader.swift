@@ -1,8 +1,9 @@
 package import NIOCore
 
-/// Reads one JSON text (RFC 8259) token by token: no tree, no recursion, no trust.
+/// Reads one JSON text (RFC 8259) piece by piece: no tree, no recursion, no trust.
 ///
-/// A value over the caller's bytes, for the time of one closure: `JSONReader.read(buffer) { reader in … }`.
+/// A value over the caller's bytes, for the time of one closure: `JSONReader.read(buffer) { reader in … }`. `next` makes
+/// strings and numbers of what it finds; `nextPiece` only says where they stand, and allocates nothing.
 package struct JSONReader {
     /// What stands next in the text.
     package enum Token: Equatable {
@@ -10,9 +11,8 @@ package struct JSONReader {
         /// A key of the open object; its value comes next.
         case key(String)
         case string(String)
-        /// The number's characters, checked: an integer or a fraction.
         case integer(Int64)
-        /// An integer above `Int64.max`.
+        /// An integer above `Int64.max`. One that even this cannot hold is a `double`.
         case unsigned(UInt64)
         case double(Double)
         case bool(Bool)
@@ -20,7 +20,7 @@ package struct JSONReader {
     }
 
     package struct Options: Sendable {
-        /// How many arrays and objects may be open at once.
+        /// How many arrays and objects may be open at once; more than 64 counts as 64.
         package var depth = 64
         /// Also take `NaN`, `Infinity` and `-Infinity`, which Python writes.
         package var isLenient = false
@@ -34,11 +34,14 @@ package struct JSONReader {
         case value, firstKey, key, firstElement, afterValue, end
     }
 
-    private let bytes: UnsafeRawBufferPointer
-    private let options: Options
-    /// Open containers, innermost last: `true` for an object.
-    private var open: [Bool] = []
+    let bytes: UnsafeRawBufferPointer
+    private let depth: Int
+    private let isLenient: Bool
+    /// Open containers, one bit each, innermost lowest: 1 for an object.
+    private var open: UInt64 = 0
     private var state = State.value
+    /// How many containers are open.
+    package private(set) var level = 0
     /// Where the next byte to look at is.
     package private(set) var offset = 0
     /// Where the last token began.
@@ -46,10 +49,11 @@ package struct JSONReader {
 
     private init(_ bytes: UnsafeRawBufferPointer, _ options: Options) {
         self.bytes = bytes
-        self.options = options
+        self.depth = min(options.depth, 64)
+        self.isLenient = options.isLenient
     }
 
-    /// Reads `buffer` with `body`, which must take every token up to `nil`.
+    /// Reads `buffer` with `body`, which must take every token up to `nil` if the text is to be checked to its end.
     package static func read<Result>(
         _ buffer: ByteBuffer, options: Options = Options(), _ body: (inout JSONReader) throws(JSONError) -> Result
     ) throws(JSONError) -> Result {
@@ -66,148 +70,153 @@ package struct JSONReader {
 
     /// The next token; `nil` once, after the whole text.
     package mutating func next() throws(JSONError) -> Token? {
-        self.skipSpace()
-        switch self.state {
-        case .end:
-            guard self.offset == self.bytes.count else { throw self.fault("found more after the end of the value") }
+        switch try self.nextPiece() {
+        case nil: return nil
+        case .beginObject?: return .beginObject
+        case .endObject?: return .endObject
+        case .beginArray?: return .beginArray
+        case .endArray?: return .endArray
+        case .key(let text)?: return .key(self.string(text))
+        case .string(let text)?: return .string(self.string(text))
+        case .bool(let value)?: return .bool(value)
+        case .null?: return .null
+        case .number(let number)?:
+            switch try self.value(of: number) {
+            case .integer(let value): return .integer(value)
+            case .unsigned(let value): return .unsigned(value)
+            case .double(let value): return .double(value)
+            }
+        }
+    }
+
+    /// The next piece; `nil` once, after the whole text. Everything about it was checked, but nothing was made of it.
+    package mutating func nextPiece() throws(JSONError) -> Piece? {
+        JSONScan.skipSpace(self.bytes, at: &self.offset)
+        self.tokenOffset = self.offset
+        guard self.offset < self.bytes.count else {
+            guard self.state == .end else { throw self.fault("the text ends too early") }
             return nil
-        case .afterValue:
-            return try self.nextAfterValue()
+        }
+        let byte = self.bytes[self.offset]
+        switch self.state {
+        case .value: return try self.nextValue(byte)
+        case .afterValue: return try self.nextAfterValue(byte)
         case .firstElement:
-            if self.peek == UInt8(ascii: "]") { return self.close(.endArray) }
-            return try self.value()
-        case .value: return try self.value()
+            return byte == UInt8(ascii: "]") ? self.close(.endArray) : try self.nextValue(byte)
         case .firstKey:
-            if self.peek == UInt8(ascii: "}") { return self.close(.endObject) }
-            return try self.key()
-        case .key: return try self.key()
+            return byte == UInt8(ascii: "}") ? self.close(.endObject) : try self.nextKey(byte)
+        case .key: return try self.nextKey(byte)
+        case .end: throw self.fault("found more after the end of the value")
         }
     }
 
     /// Passes over the value that stands next, whatever it is, and returns where it stood.
     @discardableResult
     package mutating func skipValue() throws(JSONError) -> Range<Int> {
-        let depth = self.open.count
-        guard try self.next() != nil else { throw self.fault("expected a value") }
+        let level = self.level
+        guard try self.nextPiece() != nil else { throw self.fault("expected a value") }
         let start = self.tokenOffset
-        while self.open.count > depth {
-            guard try self.next() != nil else { throw self.fault("expected a value") }
+        while self.level > level {
+            guard try self.nextPiece() != nil else { throw self.fault("expected a value") }
         }
         return start..<self.offset
     }
 
     // MARK: Structure
 
-    private mutating func nextAfterValue() throws(JSONError) -> Token? {
-        guard let isObject = self.open.last else { return nil }
-        switch self.peek {
+    private mutating func nextAfterValue(_ byte: UInt8) throws(JSONError) -> Piece {
+        let isObject = self.open & 1 == 1
+        switch byte {
         case UInt8(ascii: ","):
             self.offset &+= 1
-            self.skipSpace()
-            self.state = isObject ? .key : .value
-            return isObject ? try self.key() : try self.value()
+            JSONScan.skipSpace(self.bytes, at: &self.offset)
+            self.tokenOffset = self.offset
+            guard self.offset < self.bytes.count else { throw self.fault("the text ends too early") }
+            let byte = self.bytes[self.offset]
+            return isObject ? try self.nextKey(byte) : try self.nextValue(byte)
         case UInt8(ascii: "}") where isObject: return self.close(.endObject)
         case UInt8(ascii: "]") where !isObject: return self.close(.endArray)
         default: throw self.fault(isObject ? "expected , or }" : "expected , or ]")
         }
     }
 
-    private mutating func close(_ token: Token) -> Token {
-        self.tokenOffset = self.offset
+    /// Called only for a container that is open.
+    private mutating func close(_ piece: Piece) -> Piece {
         self.offset &+= 1
-        self.open.removeLast()
-        self.state = self.open.isEmpty ? .end : .afterValue
-        return token
+        self.open >>= 1
+        self.level &-= 1
+        self.state = self.level == 0 ? .end : .afterValue
+        return piece
     }
 
-    private mutating func key() throws(JSONError) -> Token {
-        guard self.peek == UInt8(ascii: "\"") else { throw self.fault("expected a key in quotation marks") }
-        self.tokenOffset = self.offset
-        let key = try self.string()
-        self.skipSpace()
-        guard self.peek == UInt8(ascii: ":") else { throw self.fault("expected : after the key") }
+    private mutating func nextKey(_ byte: UInt8) throws(JSONError) -> Piece {
+        guard byte == UInt8(ascii: "\"") else { throw self.fault("expected a key in quotation marks") }
+        let key = try self.text()
+        JSONScan.skipSpace(self.bytes, at: &self.offset)
+        guard self.offset < self.bytes.count, self.bytes[self.offset] == UInt8(ascii: ":") else {
+            throw self.fault("expected : after the key")
+        }
         self.offset &+= 1
         self.state = .value
         return .key(key)
     }
 
-    private mutating func value() throws(JSONError) -> Token {
-        guard let first = self.peek else { throw self.fault("expected a value, found the end") }
-        self.tokenOffset = self.offset
-        switch first {
-        case UInt8(ascii: "{"): return try self.begin(.beginObject, isObject: true)
-        case UInt8(ascii: "["): return try self.begin(.beginArray, isObject: false)
-        default: break
-        }
-        let token: Token
-        switch first {
-        case UInt8(ascii: "\""): token = .string(try self.string())
-        case UInt8(ascii: "t"): token = try self.word("true", .bool(true))
-        case UInt8(ascii: "f"): token = try self.word("false", .bool(false))
-        case UInt8(ascii: "n"): token = try self.word("null", .null)
-        case UInt8(ascii: "N") where self.options.isLenient: token = try self.word("NaN", .double(.nan))
-        case UInt8(ascii: "I") where self.options.isLenient: token = try self.word("Infinity", .double(.infinity))
-        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): token = try self.number()
+    private mutating func nextValue(_ byte: UInt8) throws(JSONError) -> Piece {
+        let piece: Piece
+        switch byte {
+        case UInt8(ascii: "\""): piece = .string(try self.text())
+        case UInt8(ascii: "{"): return try self.begin(.beginObject, isObject: 1)
+        case UInt8(ascii: "["): return try self.begin(.beginArray, isObject: 0)
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): piece = try self.number(byte)
+        case UInt8(ascii: "t"): piece = try self.word("true", .bool(true))
+        case UInt8(ascii: "f"): piece = try self.word("false", .bool(false))
+        case UInt8(ascii: "n"): piece = try self.word("null", .null)
+        case UInt8(ascii: "N") where self.isLenient: piece = try self.word("NaN", .number(.special(.nan)))
+        case UInt8(ascii: "I") where self.isLenient: piece = try self.word("Infinity", .number(.special(.infinity)))
         default: throw self.fault("expected a value")
         }
-        self.state = self.open.isEmpty ? .end : .afterValue
-        return token
+        self.state = self.level == 0 ? .end : .afterValue
+        return piece
     }
 
-    private mutating func begin(_ token: Token, isObject: Bool) throws(JSONError) -> Token {
-        guard self.open.count < self.options.depth else {
-            throw self.fault("nested deeper than \(self.options.depth)")
-        }
-        self.open.append(isObject)
+    private mutating func begin(_ piece: Piece, isObject: UInt64) throws(JSONError) -> Piece {
+        guard self.level < self.depth else { throw self.fault("nested deeper than \(self.depth)") }
+        self.open = self.open << 1 | isObject
+        self.level &+= 1
         self.offset &+= 1
-        self.state = isObject ? .firstKey : .firstElement
-        return token
+        self.state = isObject == 1 ? .firstKey : .firstElement
+        return piece
     }
 
     // MARK: Values
 
-    private mutating func word(_ word: StaticString, _ token: Token) throws(JSONError) -> Token {
-        let end = self.offset &+ word.utf8CodeUnitCount
-        guard end <= self.bytes.count,
-            self.bytes[self.offset..<end].elementsEqual(UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount))
-        else { throw self.fault("expected \(word)") }
-        self.offset = end
-        return token
+    private mutating func text() throws(JSONError) -> Text {
+        let start = self.offset &+ 1
+        let shape = try JSONScan.string(self.bytes, at: &self.offset)
+        return Text(range: start..<(self.offset &- 1), isEscaped: shape == .escaped)
     }
 
-    private mutating func number() throws(JSONError) -> Token {
+    private mutating func number(_ first: UInt8) throws(JSONError) -> Piece {
         let start = self.offset
-        if self.options.isLenient, self.peek == UInt8(ascii: "-"), self.byte(at: self.offset &+ 1) == UInt8(ascii: "I") {
+        if self.isLenient, first == UInt8(ascii: "-"), start &+ 1 < self.bytes.count,
+            self.bytes[start &+ 1] == UInt8(ascii: "I")
+        {
             self.offset &+= 1
-            return try self.word("Infinity", .double(-.infinity))
+            return try self.word("Infinity", .number(.special(-.infinity)))
         }
         guard let shape = JSONScan.number(self.bytes, at: &self.offset) else { throw self.fault("expected a digit") }
-        let text = String(decoding: self.bytes[start..<self.offset], as: UTF8.self)
-        if shape == .integer {
-            if let value = Int64(text) { return .integer(value) }
-            if let value = UInt64(text) { return .unsigned(value) }
-        }
-        guard let value = Double(text), value.isFinite else {
-            throw JSONError("number is too large", at: start)
-        }
-        return .double(value)
+        return .number(shape == .integer ? .integer(start..<self.offset) : .fraction(start..<self.offset))
     }
 
-    private mutating func string() throws(JSONError) -> String {
-        let start = self.offset &+ 1
-        var end = self.offset
-        let shape = try JSONScan.string(self.bytes, at: &end)
-        self.offset = end
-        let inside = UnsafeRawBufferPointer(rebasing: self.bytes[start..<(end &- 1)])
-        guard shape == .escaped else { return String(decoding: inside, as: UTF8.self) }
-        return JSONScan.unescape(inside)
+    private mutating func word(_ word: StaticString, _ piece: Piece) throws(JSONError) -> Piece {
+        for index in 0..<word.utf8CodeUnitCount {
+            guard self.offset &+ index < self.bytes.count,
+                self.bytes[self.offset &+ index] == word.utf8Start[index]
+            else { throw self.fault("expected \(word)") }
+        }
+        self.offset &+= word.utf8CodeUnitCount
+        return piece
     }
-
-    private mutating func skipSpace() { JSONScan.skipSpace(self.bytes, at: &self.offset) }
-
-    private var peek: UInt8? { self.byte(at: self.offset) }
-
-    private func byte(at offset: Int) -> UInt8? { offset < self.bytes.count ? self.bytes[offset] : nil }
 
     private func fault(_ message: String) -> JSONError { JSONError(message, at: self.offset) }
 }

@@ -1,4 +1,4 @@
-/// The smallest parts of JSON, on bytes: shared by the checker (`JSONText`) and the reader (`JSONReader`).
+/// The smallest parts of JSON, on bytes: what `JSONReader` is made of.
 enum JSONScan {
     enum NumberShape { case integer, fraction }
     enum StringShape { case plain, escaped }
@@ -50,7 +50,14 @@ enum JSONScan {
     static func string(_ bytes: UnsafeRawBufferPointer, at offset: inout Int) throws(JSONError) -> StringShape {
         var index = offset &+ 1
         var shape = StringShape.plain
-        while index < bytes.count {
+        while true {
+            // Eight plain characters at a time.
+            while index &+ 8 <= bytes.count,
+                Self.arePlain(bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+            {
+                index &+= 8
+            }
+            guard index < bytes.count else { break }
             let byte = bytes[index]
             switch byte {
             case UInt8(ascii: "\""):
@@ -59,14 +66,7 @@ enum JSONScan {
             case UInt8(ascii: "\\"):
                 shape = .escaped
                 index = try Self.escape(bytes, at: index)
-            case 0x20...0x7F:
-                index &+= 1
-                // Eight plain characters at a time.
-                while index &+ 8 <= bytes.count,
-                    Self.arePlain(bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
-                {
-                    index &+= 8
-                }
+            case 0x20...0x7F: index &+= 1
             case 0x80...: index = try Self.character(bytes, at: index)
             default: throw JSONError("control character in a string", at: index)
             }
@@ -84,6 +84,22 @@ enum JSONScan {
         let found =
             (quote &- ones) & ~quote | (backslash &- ones) & ~backslash | (word &- ones &* 0x20) & ~word | word
         return found & tops == 0
+    }
+
+    /// Passes over what a writer copies as it is: no quotation mark, no backslash, no control character, nothing above
+    /// `highest`.
+    static func skipPlain(_ bytes: UnsafeRawBufferPointer, at offset: inout Int, upTo highest: UInt8) {
+        while true {
+            while offset &+ 8 <= bytes.count,
+                Self.arePlain(bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            {
+                offset &+= 8
+            }
+            guard offset < bytes.count else { return }
+            let byte = bytes[offset]
+            guard byte >= 0x20, byte <= highest, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") else { return }
+            offset &+= 1
+        }
     }
 
     /// Passes over one escape. A high surrogate must be followed by a low one.
@@ -140,7 +156,8 @@ enum JSONScan {
         case 0xF1...0xF3:
             length = continuation(start &+ 1) && continuation(start &+ 2) && continuation(start &+ 3) ? 4 : 0
         case 0xF4:
-            length = continuation(start &+ 1, 0x80, 0x8F) && continuation(start &+ 2) && continuation(start &+ 3) ? 4 : 0
+            length =
+                continuation(start &+ 1, 0x80, 0x8F) && continuation(start &+ 2) && continuation(start &+ 3) ? 4 : 0
         default: length = 0
         }
         guard length > 0 else { throw JSONError("not UTF-8", at: start) }
@@ -149,34 +166,55 @@ enum JSONScan {
 
     /// The text that a checked string's inside says.
     static func unescape(_ inside: UnsafeRawBufferPointer) -> String {
-        var text: [UInt8] = []
-        text.reserveCapacity(inside.count)
+        String(unsafeUninitializedCapacity: inside.count) { room in
+            Self.unescape(inside, into: UnsafeMutableRawBufferPointer(room))
+        }
+    }
+
+    /// Writes what a checked string's inside says to `room`, which is at least as large.
+    ///
+    /// - Returns: bytes written: never more than `inside` has, because the shortest escape of a character of n bytes is
+    ///   longer than n.
+    static func unescape(_ inside: UnsafeRawBufferPointer, into room: UnsafeMutableRawBufferPointer) -> Int {
         var index = 0
+        var written = 0
         while index < inside.count {
-            guard inside[index] == UInt8(ascii: "\\"), index &+ 1 < inside.count else {
-                text.append(inside[index])
+            let byte = inside[index]
+            guard byte == UInt8(ascii: "\\"), index &+ 1 < inside.count else {
+                room[written] = byte
+                written &+= 1
                 index &+= 1
                 continue
             }
             let letter = inside[index &+ 1]
             index &+= 2
-            switch letter {
-            case UInt8(ascii: "b"): text.append(0x08)
-            case UInt8(ascii: "f"): text.append(0x0C)
-            case UInt8(ascii: "n"): text.append(0x0A)
-            case UInt8(ascii: "r"): text.append(0x0D)
-            case UInt8(ascii: "t"): text.append(0x09)
-            case UInt8(ascii: "u"):
-                var scalar = Self.hex(inside, at: index) ?? 0xFFFD
-                index &+= 4
-                if (0xD800...0xDBFF).contains(scalar), let low = Self.hex(inside, at: index &+ 2) {
-                    scalar = 0x10000 &+ (scalar &- 0xD800) << 10 &+ (low &- 0xDC00)
-                    index &+= 6
-                }
-                text.append(contentsOf: Array(String(Unicode.Scalar(scalar) ?? "\u{FFFD}").utf8))
-            default: text.append(letter)
+            guard letter == UInt8(ascii: "u") else {
+                room[written] = Self.meaning(of: letter)
+                written &+= 1
+                continue
+            }
+            var value = Self.hex(inside, at: index) ?? 0xFFFD
+            index &+= 4
+            if (0xD800...0xDBFF).contains(value), let low = Self.hex(inside, at: index &+ 2) {
+                value = 0x10000 &+ (value &- 0xD800) << 10 &+ (low &- 0xDC00)
+                index &+= 6
+            }
+            for unit in UTF8.encode(Unicode.Scalar(value) ?? "\u{FFFD}") ?? UTF8.encodedReplacementCharacter {
+                room[written] = unit
+                written &+= 1
             }
         }
-        return String(decoding: text, as: UTF8.self)
+        return written
+    }
+
+    private static func meaning(of letter: UInt8) -> UInt8 {
+        switch letter {
+        case UInt8(ascii: "b"): 0x08
+        case UInt8(ascii: "f"): 0x0C
+        case UInt8(ascii: "n"): 0x0A
+        case UInt8(ascii: "r"): 0x0D
+        case UInt8(ascii: "t"): 0x09
+        default: letter
+        }
     }
 }

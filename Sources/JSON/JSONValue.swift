@@ -2,11 +2,11 @@ package import NIOCore
 
 /// A JSON text as a tree. Objects keep their order, and every node knows where it stood, for messages with line numbers.
 package struct JSONValue: Sendable, Equatable {
-    package indirect enum Kind: Sendable, Equatable {
+    package enum Kind: Sendable, Equatable {
         case null
         case bool(Bool)
         case integer(Int64)
-        /// Only above `Int64.max`.
+        /// Only above `Int64.max`. An integer that even this cannot hold is a `double`.
         case unsigned(UInt64)
         case double(Double)
         case string(String)
@@ -81,6 +81,15 @@ package struct JSONValue: Sendable, Equatable {
     package var string: String? { if case .string(let value) = self.kind { value } else { nil } }
     package var bool: Bool? { if case .bool(let value) = self.kind { value } else { nil } }
     package var integer: Int64? { if case .integer(let value) = self.kind { value } else { nil } }
+    /// The number, of whatever kind, as a double.
+    package var number: Double? {
+        switch self.kind {
+        case .integer(let value): Double(value)
+        case .unsigned(let value): Double(value)
+        case .double(let value): value
+        default: nil
+        }
+    }
     package var array: [JSONValue]? { if case .array(let value) = self.kind { value } else { nil } }
     package var object: [Member]? { if case .object(let value) = self.kind { value } else { nil } }
     package var isNull: Bool { self.kind == .null }
