@@ -2,6 +2,7 @@
 #include "cdescriptors.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -57,12 +58,12 @@ ssize_t cdescriptors_receive_descriptor(int socket, void *bytes, size_t capacity
 
 int cdescriptors_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
 
-static_assert(CDESCRIPTORS_READABLE == EPOLLIN, "bits are epoll's own");
-static_assert(CDESCRIPTORS_ERROR == EPOLLERR, "bits are epoll's own");
-static_assert(CDESCRIPTORS_HANGUP == EPOLLHUP, "bits are epoll's own");
-static_assert(CDESCRIPTORS_PEER_CLOSED == EPOLLRDHUP, "bits are epoll's own");
-static_assert(CDESCRIPTORS_EXCLUSIVE == EPOLLEXCLUSIVE, "bits are epoll's own");
-static_assert(CDESCRIPTORS_EDGE_TRIGGERED == EPOLLET, "bits are epoll's own");
+static_assert((uint32_t)CDESCRIPTORS_READABLE == (uint32_t)EPOLLIN, "bits are epoll's own");
+static_assert((uint32_t)CDESCRIPTORS_ERROR == (uint32_t)EPOLLERR, "bits are epoll's own");
+static_assert((uint32_t)CDESCRIPTORS_HANGUP == (uint32_t)EPOLLHUP, "bits are epoll's own");
+static_assert((uint32_t)CDESCRIPTORS_PEER_CLOSED == (uint32_t)EPOLLRDHUP, "bits are epoll's own");
+static_assert((uint32_t)CDESCRIPTORS_EXCLUSIVE == (uint32_t)EPOLLEXCLUSIVE, "bits are epoll's own");
+static_assert((uint32_t)CDESCRIPTORS_EDGE_TRIGGERED == (uint32_t)EPOLLET, "bits are epoll's own");
 
 int cdescriptors_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
@@ -88,8 +89,10 @@ int cdescriptors_epoll_wait(int epoll, struct cdescriptors_event *events, int ca
     return count;
 }
 
-int cdescriptors_accept(int listener, struct sockaddr_storage *peer) {
-    socklen_t length = sizeof *peer;
-    *peer = (struct sockaddr_storage){0};
-    return accept4(listener, (struct sockaddr *)peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+int cdescriptors_accept(int listener, void *peer, size_t capacity) {
+    socklen_t length = (socklen_t)capacity;
+    memset(peer, 0, capacity);
+    return accept4(listener, peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
+
+void cdescriptors_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

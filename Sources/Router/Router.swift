@@ -1,1 +1,129 @@
-// Router
+package import Logging
+package import NIOCore
+import NIOPosix
+import Synchronization
+package import Upstream
+
+/// Takes browsers' connections: those for the gateways are handed over or tunnelled, all others are proxied to the workers.
+package final class Router: Sendable {
+    private let configuration: RouterConfiguration
+    private let metrics: RouterMetrics
+    private let logger: Logger
+    private let workers: UpstreamClient
+    private let gateways: UpstreamClient?
+    private let shards: [(eventLoop: any EventLoop, shard: NIOLoopBoundBox<ProxyShard?>)]
+    private let doorman = Mutex<Doorman?>(nil)
+    private let turn = Turn()
+
+    /// Whose turn it is to take the next connection.
+    private final class Turn: Sendable {
+        private let count = Atomic<UInt>(0)
+        func next(of loops: Int) -> Int { Int(self.count.wrappingAdd(1, ordering: .relaxed).oldValue % UInt(loops)) }
+    }
+
+    /// Nothing is opened before `start`.
+    ///
+    /// - Parameters:
+    ///   - group: event loops of NIOPosix.
+    ///   - workers: the client to ask the workers with, when it is shared with others in this process.
+    package init(
+        _ configuration: RouterConfiguration, group: any EventLoopGroup, workers: UpstreamClient? = nil,
+        metrics: RouterMetrics = RouterMetrics(), logger: Logger
+    ) {
+        self.configuration = configuration
+        self.metrics = metrics
+        self.logger = logger
+        self.workers = workers ?? UpstreamClient(configuration.workers, group: group, logger: logger)
+        self.gateways = Self.tunnels(configuration).map { UpstreamClient($0, group: group, logger: logger) }
+        self.shards = group.makeIterator().map {
+            ($0, NIOLoopBoundBox.makeEmptyBox(valueType: ProxyShard.self, eventLoop: $0))
+        }
+    }
+
+    /// The way to the gateways for what cannot be handed over; `nil` when none of them answers HTTP.
+    private static func tunnels(_ configuration: RouterConfiguration) -> UpstreamConfiguration? {
+        let addresses = configuration.gateways.compactMap(\.address)
+        guard !addresses.isEmpty else { return nil }
+        var tunnels = UpstreamConfiguration(addresses: addresses)
+        // Each tunnel is a connection for hours, and an event stream's silence is bounded by the gateway's keep-alives.
+        tunnels.maxConnections = 1 << 20
+        tunnels.idleTime = configuration.tunnelIdleTime
+        return tunnels
+    }
+
+    /// Where it listens, with the ports the system chose; empty before `start`.
+    package var boundAddresses: [ListenAddress] { self.doorman.withLock { $0?.boundAddresses ?? [] } }
+
+    /// Opens the listening sockets and begins to accept.
+    ///
+    /// - Throws: `ListenError` when one of the addresses cannot be listened on; then none is.
+    package func start() async throws {
+        for (eventLoop, box) in self.shards {
+            try await eventLoop.submit {
+                box.value = ProxyShard(
+                    eventLoop: eventLoop, configuration: self.configuration, workers: self.workers,
+                    gateways: self.gateways, metrics: self.metrics, logger: self.logger)
+            }.get()
+        }
+        guard let first = self.shards.first?.eventLoop else { return }
+        let doorman = try Doorman(
+            listen: self.configuration.listen, configuration: self.doormanConfiguration, metrics: self.metrics,
+            logger: self.logger, eventLoop: first
+        ) { [shards = self.shards, turn = self.turn] visitor in
+            let (eventLoop, box) = shards[turn.next(of: shards.count)]
+            Self.adopt(visitor, eventLoop, box)
+        }
+        self.doorman.withLock { $0 = doorman }
+        self.logger.notice(
+            "Router started",
+            metadata: ["address": "\(doorman.boundAddresses.map(\.description).joined(separator: " "))"])
+    }
+
+    private var doormanConfiguration: Doorman.Configuration {
+        let handoffs = self.configuration.gateways.compactMap(\.handoff)
+        return Doorman.Configuration(
+            // Without anybody to hand over to, everything is the proxy's.
+            rule: PeekRule(prefix: handoffs.isEmpty ? "" : self.configuration.gatewayPath), gateways: handoffs,
+            headTime: self.configuration.headTime, undecidedLimit: self.configuration.undecidedLimit)
+    }
+
+    /// Makes a channel of the visitor's socket.
+    private static func adopt(
+        _ visitor: Visitor, _ eventLoop: any EventLoop, _ box: NIOLoopBoundBox<ProxyShard?>
+    ) {
+        ClientBootstrap(group: eventLoop)
+            // A browser that has sent its request may close its half; it is answered all the same.
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let shard = box.value else { throw ChannelError.ioOnClosedChannel }
+                    try channel.pipeline.syncOperations.addHandler(
+                        ProxyHandler(shard: shard, peer: visitor.peer, deadline: visitor.deadline))
+                }
+            }
+            .withConnectedSocket(visitor.descriptor)
+            .whenFailure { _ in }
+    }
+
+    /// Stops: listening sockets close at once, idle connections too; requests that run are finished for at most `limit`.
+    ///
+    /// - Returns: when no connection is left.
+    package func drain(within limit: TimeAmount) async {
+        let doorman = self.doorman.withLock { doorman in
+            defer { doorman = nil }
+            return doorman
+        }
+        guard let doorman else { return }
+        try? await doorman.stop().get()
+        let drained = self.shards.map { eventLoop, box in
+            eventLoop.flatSubmit { box.value?.drain() ?? eventLoop.makeSucceededVoidFuture() }
+        }
+        let deadlines = self.shards.map { eventLoop, box in
+            eventLoop.scheduleTask(in: limit) { box.value?.closeAll() }
+        }
+        for future in drained { try? await future.get() }
+        for deadline in deadlines { deadline.cancel() }
+        self.workers.shutDown()
+        self.gateways?.shutDown()
+    }
+}

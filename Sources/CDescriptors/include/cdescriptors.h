@@ -2,7 +2,6 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 
 /// Sends `length` bytes and, when `descriptor` is not negative, that descriptor beside them (SCM_RIGHTS).
@@ -42,5 +41,9 @@ int cdescriptors_epoll_remove(int epoll, int descriptor);
 /// Returns how many, 0 when interrupted by a signal, or -1 with errno.
 int cdescriptors_epoll_wait(int epoll, struct cdescriptors_event *events, int capacity, int milliseconds);
 
-/// Accepts one connection, non-blocking and close-on-exec, with its peer's address. Returns it, or -1 with errno.
-int cdescriptors_accept(int listener, struct sockaddr_storage *peer);
+/// Accepts one connection, non-blocking and close-on-exec, with its peer's address in the `capacity` bytes at `peer`
+/// (a `struct sockaddr_storage`). Returns it, or -1 with errno.
+int cdescriptors_accept(int listener, void *peer, size_t capacity);
+
+/// Names the calling thread, in at most 15 bytes; longer names are not taken.
+void cdescriptors_name_thread(const char *name);

@@ -1,0 +1,207 @@
+import HTTP1
+import NIOCore
+import Upstream
+
+/// The upstream's side of a browser's connection.
+extension ProxyHandler: UpstreamExchange {
+    func upstreamReady(_ connection: UpstreamConnection) {
+        guard let exchange = self.exchange else { return connection.abandon() }
+        self.exchange?.ticket = nil
+        self.exchange?.connection = connection
+        var bytes = ByteBuffer()
+        bytes.reserveCapacity(exchange.head.fields.byteCount + 384)
+        ForwardedHead.write(
+            exchange.head, plan: exchange.plan, identity: self.identity, name: exchange.name,
+            hostOfUpstream: connection.address.hostField, to: &bytes)
+        if !exchange.requestIsComplete {
+            guard let withBody = self.takeBody(bytes) else { return }
+            bytes = withBody
+        }
+        connection.start(
+            bytes, method: exchange.plan.method, isComplete: self.exchange?.requestIsComplete ?? true)
+        if !self.isWritable { connection.holdReads() }
+        self.resumeReads()
+    }
+
+    func upstreamHead(_ head: ResponseHead, framing: BodyFraming) {
+        guard let exchange = self.exchange else { return }
+        self.borrowScratch()
+        switch head.status {
+        case 101: self.switchProtocols(head)
+        case 100..<200:
+            if !exchange.plan.isHTTP10 { ForwardedHead.writeInterim(head, to: &self.outbound) }
+        default:
+            // A request that has not all come by now may never come: the browser is told that this is the end.
+            let keepsAlive = exchange.keepsAlive && exchange.requestIsComplete && !self.inputEnded
+            let plan = AnswerPlan(framing: framing, request: exchange.plan, requestKeepsAlive: keepsAlive)
+            self.exchange?.keepsAlive = plan.keepsAlive
+            self.exchange?.answer = plan
+            self.exchange?.status = head.status
+            ForwardedHead.write(head, plan: plan, request: exchange.plan, to: &self.outbound)
+        }
+    }
+
+    func upstreamBody(_ bytes: ByteBuffer) {
+        if self.phase == .tunnel {
+            self.setDeadline()
+            self.send(bytes)
+        } else if self.exchange?.answer?.framing == .chunked {
+            self.sendChunk(bytes)
+        } else {
+            self.send(bytes)
+        }
+    }
+
+    func upstreamEnd(trailers: HeaderFields) {
+        self.exchange?.connection = nil
+        guard let answer = self.exchange?.answer else { return }
+        if answer.framing == .chunked { self.outbound.writeLastChunk(trailers: trailers) }
+        self.flushAnswer()
+        self.finishExchange()
+    }
+
+    func upstreamReadComplete() {
+        self.flushAnswer()
+    }
+
+    func upstreamWritable(_ isWritable: Bool) {
+        guard isWritable else { return }
+        self.setDeadline()
+        self.resumeReads()
+    }
+
+    func upstreamTunnelEnded() {
+        guard self.phase == .tunnel else { return }
+        self.flushAnswer()
+        self.tunnelEnded = true
+        if self.inputEnded { self.abort() } else { self.context?.close(mode: .output, promise: nil) }
+    }
+
+    func upstreamFailed(_ error: UpstreamError) {
+        self.exchange?.ticket = nil
+        self.exchange?.connection = nil
+        guard let exchange = self.exchange else { return }
+        if self.phase == .tunnel { return self.abort() }
+        if !exchange.wasRepeated,
+            RetryRule.allows(error, method: exchange.plan.method, isReplayable: exchange.isReplayable)
+        {
+            self.exchange?.wasRepeated = true
+            self.shard.metrics.repeated.increment()
+            return self.acquire(fresh: true)
+        }
+        self.shard.metrics.upstreamFailed(error.code.rawValue)
+        self.logFailure(error, exchange)
+        guard exchange.answer == nil else {
+            // What came is sent, and the connection ends short of the promised length or last chunk.
+            self.exchange?.keepsAlive = false
+            self.exchange?.requestIsComplete = true
+            return self.finishExchange()
+        }
+        self.answerFailure(error, exchange)
+    }
+
+    // MARK: Sending
+
+    private func borrowScratch() {
+        if self.outbound.capacity == 0 { swap(&self.outbound, &self.shard.scratch) }
+    }
+
+    private func send(_ bytes: ByteBuffer) {
+        if self.outbound.readableBytes + bytes.readableBytes <= Self.joinedBytes {
+            self.borrowScratch()
+            self.outbound.writeImmutableBuffer(bytes)
+        } else {
+            self.writeOutbound()
+            self.context?.write(NIOAny(bytes), promise: nil)
+        }
+    }
+
+    private func sendChunk(_ bytes: ByteBuffer) {
+        guard bytes.readableBytes > 0 else { return }
+        self.borrowScratch()
+        if self.outbound.readableBytes + bytes.readableBytes <= Self.joinedBytes {
+            self.outbound.writeChunk(bytes)
+        } else {
+            self.outbound.writeString(String(bytes.readableBytes, radix: 16))
+            self.outbound.writeStaticString("\r\n")
+            self.writeOutbound()
+            self.context?.write(NIOAny(bytes), promise: nil)
+            self.outbound.writeStaticString("\r\n")
+        }
+    }
+
+    private func writeOutbound() {
+        guard self.outbound.readableBytes > 0 else { return }
+        self.context?.write(NIOAny(self.outbound), promise: nil)
+        self.outbound.clear()
+    }
+
+    /// Everything that waits goes to the socket, and the scratch buffer back to the loop.
+    func flushAnswer() {
+        if self.outbound.readableBytes > 0 {
+            self.context?.writeAndFlush(NIOAny(self.outbound), promise: nil)
+            self.outbound.clear()
+        } else {
+            self.context?.flush()
+        }
+        if self.outbound.capacity > 0 {
+            self.shard.scratch = self.outbound
+            self.outbound = ByteBuffer()
+        }
+    }
+
+    // MARK: Tunnel
+
+    private func switchProtocols(_ head: ResponseHead) {
+        guard let exchange = self.exchange else { return }
+        guard exchange.plan.wantsWebSocket, head.fields.hasToken("websocket", in: "Upgrade") else {
+            exchange.connection?.abandon()
+            self.upstreamFailed(UpstreamError(.badAnswer, "a switch to another protocol that was not asked for"))
+            return
+        }
+        ForwardedHead.writeSwitch(head, to: &self.outbound)
+        self.exchange?.status = 101
+        self.phase = .tunnel
+        self.shard.metrics.answered(101)
+        self.shard.tunnelOpened()
+        self.flushAnswer()
+        self.setDeadline()
+        self.advance()
+        self.exchange?.connection?.flush()
+        self.resumeReads()
+    }
+
+    // MARK: Failures
+
+    private func answerFailure(_ error: UpstreamError, _ exchange: ProxyExchange) {
+        let (status, reason) = Self.page(for: error, exchange.plan.route)
+        self.exchange?.status = status
+        let keepsAlive = exchange.keepsAlive && exchange.requestIsComplete
+        self.exchange?.keepsAlive = keepsAlive
+        self.borrowScratch()
+        self.outbound.writeImmutableBuffer(
+            ShortPage.bytes(
+                status: status, reason: reason, requestID: exchange.name.description,
+                retryAfter: status == 503 ? 5 : nil, keepsAlive: keepsAlive, withBody: exchange.plan.method != "HEAD"))
+        self.flushAnswer()
+        self.finishExchange()
+    }
+
+    private static func page(for error: UpstreamError, _ route: RequestPlan.Route) -> (Int, String) {
+        switch (error.code, route) {
+        case (.unreachable, .gateways): (503, "Live notifications are not available at the moment.")
+        case (.overloaded, _), (.cancelled, _): (503, "The site is busy. Please try again in a moment.")
+        case (.timedOut, _): (504, "The application did not answer in time.")
+        case (.unreachable, .workers): (502, "The application cannot be reached.")
+        default: (502, "The application did not give a usable answer.")
+        }
+    }
+
+    private func logFailure(_ error: UpstreamError, _ exchange: ProxyExchange) {
+        self.shard.boundedLog.log(
+            .warning, "Upstream did not answer",
+            metadata: [
+                "request.id": "\(exchange.name)", "upstream": "\(error.message)", "error": "\(error.code.rawValue)",
+            ])
+    }
+}

@@ -1,0 +1,411 @@
+import HTTP1
+import Logging
+import NIOCore
+import Telemetry
+import Upstream
+
+/// A browser's connection: requests are read one after another and passed on, each answer goes back as it comes.
+///
+/// The only handler of its channel, on bytes. This file has the browser's side: what comes from it, and how the
+/// connection ends. `ProxyHandler+Answer` has the upstream's side. Nothing is kept but what is under way: while the
+/// upstream takes no bytes the browser is not read, and the other way round.
+final class ProxyHandler: ChannelDuplexHandler, Watched {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    enum Phase {
+        /// Between requests, or in a request's head.
+        case head
+        case exchange, tunnel
+        /// Our last byte is sent; what the browser still sends is thrown away until it sees that.
+        case lingering
+        case closed
+    }
+
+    /// A request's bytes that may wait for a connection to the upstream.
+    static let waitingBytes = 65_536
+    /// Smaller pieces are joined to one write, larger ones are passed on without being copied.
+    static let joinedBytes = 16_384
+    /// What a connection that is being closed may still send.
+    static let lingerBytes = 1 << 20
+
+    let shard: ProxyShard
+    let identity: BrowserIdentity
+    var context: ChannelHandlerContext?
+    var phase = Phase.head
+    var exchange: ProxyExchange?
+    /// What came and has not been dealt with.
+    var inbound = ByteBuffer()
+    /// What goes to the browser with the next flush.
+    var outbound = ByteBuffer()
+    private var parser: RequestHeadParser
+    private var headHasBegun: Bool
+    var inputEnded = false
+    var isWritable = true
+    private var readIsWanted = false
+    private var lingered = 0
+    /// The tunnel's upstream sends no more.
+    var tunnelEnded = false
+
+    var deadline: NIODeadline
+    var watchIndex = -1
+
+    /// - Parameter deadline: of the first request's head, counted from when the connection was accepted.
+    init(shard: ProxyShard, peer: Peer, deadline: NIODeadline) {
+        self.shard = shard
+        self.identity = BrowserIdentity(peer: peer, trustedProxies: shard.configuration.trustedProxies)
+        self.parser = RequestHeadParser(limits: shard.configuration.headLimits)
+        self.deadline = deadline
+        self.headHasBegun = true
+    }
+
+    // MARK: Events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        self.shard.opened(self)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = self.unwrapInboundIn(data)
+        if self.inbound.readableBytes == 0 {
+            self.inbound = bytes
+        } else {
+            self.inbound.writeBuffer(&bytes)
+        }
+        self.advance()
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        self.exchange?.connection?.flush()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if self.holdsReads { self.readIsWanted = true } else { context.read() }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        self.isWritable = context.channel.isWritable
+        self.setDeadline()
+        if self.isWritable {
+            self.exchange?.connection?.releaseReads()
+        } else {
+            self.exchange?.connection?.holdReads()
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard let event = event as? ChannelEvent, event == .inputClosed else { return }
+        self.inputEnded = true
+        switch self.phase {
+        case .head, .lingering: self.close()
+        case .exchange:
+            // The request is complete: it is answered, and then the connection ends. Otherwise it never will be.
+            if self.exchange?.requestIsComplete != true { self.abort() }
+        case .tunnel:
+            if self.tunnelEnded { self.close() } else { self.exchange?.connection?.endOutput() }
+        case .closed: break
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        self.abort()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        self.abort()
+        self.context = nil
+        self.shard.closed(self)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+    }
+
+    func deadlinePassed() {
+        self.deadline = .distantFuture
+        switch self.phase {
+        case .head:
+            if self.inbound.readableBytes > 0 {
+                self.refuse(408, "The request's head did not come in time.")
+            } else {
+                self.close()
+            }
+        case .exchange where self.isWritable && self.exchange?.answer == nil:
+            self.exchange?.connection?.abandon()
+            self.exchange?.ticket?.withdraw()
+            self.shard.metrics.aborted.increment()
+            self.refuse(408, "The request's body did not come in time.")
+        case .exchange: self.abort()
+        case .tunnel, .lingering: self.close()
+        case .closed: break
+        }
+    }
+
+    // MARK: Reading under back-pressure
+
+    /// Whether the browser must wait: what it has sent cannot be passed on yet.
+    private var holdsReads: Bool {
+        switch self.phase {
+        case .head, .lingering, .closed: return false
+        case .tunnel: return self.exchange?.connection?.isWritable == false
+        case .exchange:
+            guard let exchange = self.exchange else { return false }
+            // A pipelined request waits for its turn.
+            if exchange.requestIsComplete { return self.inbound.readableBytes > 0 }
+            guard let connection = exchange.connection else { return self.inbound.readableBytes >= Self.waitingBytes }
+            return !connection.isWritable
+        }
+    }
+
+    func resumeReads() {
+        guard self.readIsWanted, !self.holdsReads else { return }
+        self.readIsWanted = false
+        self.context?.read()
+    }
+
+    /// Which limit holds now. Called when the phase changes, and when bytes move.
+    func setDeadline() {
+        let configuration = self.shard.configuration
+        let watch = self.shard.watch
+        switch self.phase {
+        case .head:
+            if !self.isWritable {
+                self.deadline = watch.deadline(in: configuration.sendIdleTime)
+            } else if !self.headHasBegun {
+                self.deadline = watch.deadline(in: configuration.keepAliveTime)
+            }
+        case .exchange:
+            if !self.isWritable {
+                self.deadline = watch.deadline(in: configuration.sendIdleTime)
+            } else if self.exchange?.requestIsComplete == false, !self.holdsReads {
+                self.deadline = watch.deadline(in: configuration.bodyIdleTime)
+            } else {
+                // The upstream's time limits hold.
+                self.deadline = .distantFuture
+            }
+        case .tunnel: self.deadline = watch.deadline(in: configuration.tunnelIdleTime)
+        case .lingering: self.deadline = watch.deadline(in: configuration.lingerTime)
+        case .closed: self.deadline = .distantFuture
+        }
+    }
+
+    // MARK: The request
+
+    /// Deals with what has come as far as that is possible now.
+    func advance() {
+        switch self.phase {
+        case .head: self.readHead()
+        case .exchange: self.passOnBody()
+        case .tunnel: self.passOnTunnel()
+        case .lingering:
+            self.lingered += self.inbound.readableBytes
+            self.inbound = ByteBuffer()
+            if self.lingered > Self.lingerBytes { self.close() }
+        case .closed: self.inbound = ByteBuffer()
+        }
+    }
+
+    private func readHead() {
+        guard self.inbound.readableBytes > 0 else { return }
+        if !self.headHasBegun {
+            self.headHasBegun = true
+            self.deadline = self.shard.watch.deadline(in: self.shard.configuration.headTime)
+        }
+        do throws(HTTP1Error) {
+            guard let head = try self.parser.parse(&self.inbound) else { return }
+            self.begin(head)
+        } catch {
+            self.refuse(error.status, error.message)
+        }
+    }
+
+    private func begin(_ head: RequestHead) {
+        let plan: RequestPlan
+        do throws(RequestPlan.Refusal) {
+            plan = try RequestPlan(head, gatewayPath: self.shard.configuration.gatewayPath)
+        } catch {
+            self.refuse(error.status, error.reason)
+            return
+        }
+        let exchange = ProxyExchange(
+            plan: plan, head: head, name: self.identity.requestID(head, made: self.shard.requestIDs.next()),
+            began: self.shard.requestLogLevel == nil ? nil : .now(),
+            keepsAlive: plan.keepsAlive && !self.shard.isDraining)
+        self.exchange = exchange
+        self.phase = .exchange
+        self.setDeadline()
+        self.acquire(fresh: false)
+    }
+
+    func acquire(fresh: Bool) {
+        guard let plan = self.exchange?.plan else { return }
+        guard let pool = self.shard.pool(plan.route) else {
+            self.upstreamFailed(UpstreamError(.unreachable, "no gateway answers HTTP here"))
+            return
+        }
+        let ticket = pool.acquire(for: self, fresh: fresh)
+        // While that ran the exchange may have got its connection, or an end.
+        if let ticket { self.exchange?.ticket = ticket }
+    }
+
+    /// Sends on what has come of the request's body.
+    func passOnBody() {
+        guard let exchange = self.exchange, !exchange.requestIsComplete, let connection = exchange.connection else {
+            return
+        }
+        guard let bytes = self.takeBody(ByteBuffer()) else { return }
+        if bytes.readableBytes > 0 { connection.write(bytes) }
+        if self.exchange?.requestIsComplete == true {
+            connection.flush()
+            connection.requestIsDone()
+        }
+        self.setDeadline()
+    }
+
+    /// What has come of the body, in the framing the upstream reads, after `start`; `nil` when it is broken.
+    func takeBody(_ start: ByteBuffer) -> ByteBuffer? {
+        guard self.exchange != nil else { return nil }
+        var bytes = start
+        do throws(HTTP1Error) {
+            while let part = try self.exchange?.body.next(&self.inbound) {
+                switch part {
+                case .bytes(let piece):
+                    self.exchange?.bodyHasBegun = true
+                    if self.exchange?.plan.framing == .chunked {
+                        bytes.writeChunk(piece)
+                    } else if bytes.readableBytes == 0 {
+                        bytes = piece
+                    } else {
+                        bytes.writeImmutableBuffer(piece)
+                    }
+                case .end(let trailers):
+                    self.exchange?.requestIsComplete = true
+                    if self.exchange?.plan.framing == .chunked { bytes.writeLastChunk(trailers: trailers) }
+                }
+            }
+            return bytes
+        } catch {
+            self.exchange?.connection?.abandon()
+            self.refuse(error.status, error.message)
+            return nil
+        }
+    }
+
+    private func passOnTunnel() {
+        guard self.inbound.readableBytes > 0, let connection = self.exchange?.connection else { return }
+        let bytes = self.inbound
+        self.inbound = ByteBuffer()
+        connection.write(bytes)
+        self.setDeadline()
+    }
+
+    // MARK: Ends
+
+    /// The answer is complete, ours or the upstream's: the next request, or the end.
+    func finishExchange() {
+        guard let exchange = self.exchange else { return }
+        self.shard.metrics.answered(exchange.status)
+        self.logRequest(exchange)
+        self.exchange = nil
+        guard exchange.requestIsComplete else { return self.endWithLinger() }
+        guard exchange.keepsAlive, !self.shard.isDraining, !self.inputEnded else {
+            // What is still to come from the browser is nothing we asked for; but it may be on its way.
+            return self.inbound.readableBytes > 0 && !self.inputEnded ? self.endWithLinger() : self.endAfterFlush()
+        }
+        self.phase = .head
+        self.headHasBegun = false
+        self.setDeadline()
+        if self.inbound.readableBytes > 0 { self.advance() }
+        self.resumeReads()
+    }
+
+    /// Answers with a short page and ends the connection: where the next request begins can no longer be told.
+    func refuse(_ status: Int, _ reason: String) {
+        self.shard.metrics.refused.increment()
+        self.shard.metrics.answered(status)
+        let exchange = self.exchange
+        self.exchange = nil
+        if self.shard.logger.logLevel <= .info {
+            self.shard.boundedLog.log(
+                .info, "Request refused",
+                metadata: [
+                    LogKey.peer: "\(self.identity.address)", LogKey.status: "\(status)", LogKey.reason: "\(reason)",
+                ])
+        }
+        // Half an answer cannot be mended.
+        guard exchange?.answer == nil else { return self.abort() }
+        self.outbound.writeImmutableBuffer(
+            ShortPage.bytes(
+                status: status, reason: reason, requestID: exchange.map { $0.name.description }, retryAfter: nil,
+                keepsAlive: false))
+        self.endWithLinger()
+    }
+
+    /// Sends what waits, says that it was the last, and reads on for a moment: closing with unread bytes would make the
+    /// browser's system throw our answer away.
+    private func endWithLinger() {
+        self.phase = .lingering
+        self.flushAnswer()
+        self.inbound = ByteBuffer()
+        self.setDeadline()
+        if self.inputEnded { self.endAfterFlush() } else { self.context?.close(mode: .output, promise: nil) }
+        self.resumeReads()
+    }
+
+    func endAfterFlush() {
+        guard let context = self.context, self.phase != .closed else { return }
+        self.phase = .closed
+        self.deadline = self.shard.watch.deadline(in: self.shard.configuration.sendIdleTime)
+        self.flushAnswer()
+        let flushed = context.eventLoop.makePromise(of: Void.self)
+        flushed.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
+        context.writeAndFlush(NIOAny(ByteBuffer()), promise: flushed)
+    }
+
+    private func close() {
+        self.phase = .closed
+        self.context?.close(promise: nil)
+    }
+
+    /// Ends everything at once: the browser is gone, or must be told that the answer is not whole.
+    func abort() {
+        if let exchange = self.exchange {
+            self.exchange = nil
+            exchange.ticket?.withdraw()
+            exchange.connection?.abandon()
+            if self.phase == .tunnel {
+                self.shard.tunnelClosed()
+            } else {
+                self.shard.metrics.aborted.increment()
+            }
+            self.logRequest(exchange)
+        }
+        self.close()
+    }
+
+    /// The router is about to end.
+    func drain() {
+        switch self.phase {
+        case .head where self.inbound.readableBytes == 0: self.close()
+        case .exchange: self.exchange?.keepsAlive = false
+        default: break
+        }
+    }
+
+    private func logRequest(_ exchange: ProxyExchange) {
+        guard let level = self.shard.requestLogLevel, let began = exchange.began else { return }
+        self.shard.logger.log(
+            level: level, "Request",
+            metadata: [
+                LogKey.request: "\(exchange.name)", LogKey.peer: "\(self.identity.address)",
+                "method": "\(exchange.plan.method)", "target": "\(exchange.plan.target)",
+                LogKey.status: "\(exchange.status)",
+                LogKey.duration: "\((NIODeadline.now() - began).nanoseconds / 1_000_000)",
+            ])
+    }
+}

@@ -1,0 +1,69 @@
+import HTTP1
+
+/// What is to be done with one request, told from its head alone.
+struct RequestPlan {
+    enum Route { case workers, gateways }
+
+    /// Why a request is answered by the proxy itself, and with which status.
+    struct Refusal: Error, Equatable {
+        var status: Int
+        var reason: String
+    }
+
+    var route: Route
+    var method: String
+    /// In origin form (or `*`): what the upstream is asked for.
+    var target: String
+    /// The request's own `Host`; HTTP/1.0 may do without.
+    var host: String?
+    /// The host of an absolute target, which counts instead of `Host` (RFC 9112 section 3.2.2).
+    var hostFromTarget: String?
+    var framing: BodyFraming
+    var isHTTP10: Bool
+    /// The browser wants to use the connection again.
+    var keepsAlive: Bool
+    /// A WebSocket handshake: a 101 from the upstream makes a tunnel.
+    var wantsWebSocket: Bool
+    /// It said `TE: trailers`.
+    var takesTrailers: Bool
+
+    /// - Parameters:
+    ///   - head: as the parser took it: a valid target, and one valid `Host` where there must be one.
+    ///   - gatewayPath: the path prefix of the gateways; empty for none.
+    init(_ head: RequestHead, gatewayPath: String) throws(Refusal) {
+        guard head.method != "CONNECT", head.method != "TRACE" else {
+            // A tunnel to anywhere, and an echo of cookies: neither is for a browser to ask of a site.
+            throw Refusal(status: 405, reason: "\(head.method) is not answered here.")
+        }
+        do throws(HTTP1Error) {
+            self.framing = try head.framing()
+        } catch {
+            throw Refusal(status: error.status, reason: error.message)
+        }
+        self.method = head.method
+        self.isHTTP10 = head.version == .http10
+        self.keepsAlive = head.keepAlive
+        self.host = head.fields["Host"]
+        if head.target.utf8.first == UInt8(ascii: "/") || head.target == "*" {
+            self.target = head.target
+        } else {
+            self.target = String(head.originForm)
+            self.hostFromTarget = Self.authority(head.target)
+        }
+        self.route =
+            !gatewayPath.isEmpty && self.target.utf8.starts(with: gatewayPath.utf8) ? .gateways : .workers
+        self.wantsWebSocket = Self.asksForWebSocket(head) && self.framing == .none
+        self.takesTrailers = head.fields.hasToken("trailers", in: "TE")
+    }
+
+    private static func authority(_ target: String) -> String {
+        let rest = target.utf8.drop { $0 != UInt8(ascii: "/") }.dropFirst(2)
+        return String(Substring(rest.prefix { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") }))
+    }
+
+    /// Only WebSocket: passing on any other protocol (`h2c`) would let a browser talk past the proxy's rules.
+    private static func asksForWebSocket(_ head: RequestHead) -> Bool {
+        head.version == .http11 && head.method == "GET" && head.fields.hasToken("websocket", in: "Upgrade")
+            && head.fields.hasToken("upgrade", in: "Connection")
+    }
+}

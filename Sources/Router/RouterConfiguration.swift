@@ -1,0 +1,57 @@
+package import HTTP1
+package import NIOCore
+package import Upstream
+
+/// One gateway, and the ways to it.
+package struct GatewayEndpoint: Sendable {
+    /// Takes browsers' sockets on this host; `nil` for a gateway elsewhere.
+    package var handoff: GatewayHandoff?
+    /// Answers HTTP, for what cannot be handed over; `nil` when there is no such way.
+    package var address: UpstreamAddress?
+
+    package init(handoff: GatewayHandoff?, address: UpstreamAddress?) {
+        self.handoff = handoff
+        self.address = address
+    }
+
+    /// The gateway that listens at `address`: sockets go to `<path>.handoff` beside a Unix socket, and nowhere over TCP.
+    package init(address: UpstreamAddress) {
+        self.address = address
+        if case .unix(let path) = address { self.handoff = .socket(path: path + ".handoff") }
+    }
+}
+
+/// What the router does, and its bounds.
+package struct RouterConfiguration: Sendable {
+    /// Where browsers, or a proxy in front, connect.
+    package var listen: [ListenAddress]
+    /// Who answers everything that is not under `gatewayPath`.
+    package var workers: UpstreamConfiguration
+    /// The path prefix of the gateways, with a slash at both ends; empty: there are no gateways.
+    package var gatewayPath = "/channels/"
+    package var gateways: [GatewayEndpoint] = []
+    /// Whose `X-Forwarded-*`, `X-Real-IP` and `X-Request-ID` are passed on and added to; everybody else's are replaced.
+    package var trustedProxies = TrustedProxies.none
+    /// From the connection, or a request's first byte, to the end of its head.
+    package var headTime = TimeAmount.seconds(15)
+    /// Between two reads of a request's body.
+    package var bodyIdleTime = TimeAmount.seconds(60)
+    /// How long a browser may not take a byte of its answer.
+    package var sendIdleTime = TimeAmount.seconds(60)
+    /// Between two requests.
+    package var keepAliveTime = TimeAmount.seconds(75)
+    /// How long neither side of a tunnel may say anything.
+    package var tunnelIdleTime = TimeAmount.minutes(5)
+    /// How long a connection that is being closed is still read, so that the browser sees the answer before the end.
+    package var lingerTime: TimeAmount = .seconds(2)
+    /// Connections that have not shown their first request's path.
+    package var undecidedLimit = 20_000
+    package var headLimits = HeadLimits()
+    /// One line per request at `info`; otherwise the line is at `debug`.
+    package var logsRequests = false
+
+    package init(listen: [ListenAddress], workers: UpstreamConfiguration) {
+        self.listen = listen
+        self.workers = workers
+    }
+}

@@ -1,0 +1,35 @@
+/// Why a request got no answer, or not all of it.
+package struct UpstreamError: Error, Equatable, CustomStringConvertible, Sendable {
+    package enum Code: String, Sendable {
+        /// No upstream accepted a connection; nothing was sent.
+        case unreachable
+        /// Connections are at their limit and the queue is full, or its time was over; nothing was sent.
+        case overloaded
+        /// The first byte of the answer, or its next byte, did not come in time.
+        case timedOut
+        /// The connection ended before the first byte of an answer.
+        case closedBeforeAnswer
+        /// The connection ended in the head or the body of the answer.
+        case closedInAnswer
+        /// What came is no HTTP/1.1 answer to this request.
+        case badAnswer
+        /// The answer's body is longer than asked for.
+        case tooLarge
+        /// The one who asked no longer wants it, or the client is shut down.
+        case cancelled
+    }
+
+    package var code: Code
+    /// What happened, with the upstream's address.
+    package var message: String
+    /// The connection had been used before: it may have been closed by an idle limit while we were writing.
+    package var onReusedConnection: Bool
+
+    package init(_ code: Code, _ message: String, onReusedConnection: Bool = false) {
+        self.code = code
+        self.message = message
+        self.onReusedConnection = onReusedConnection
+    }
+
+    package var description: String { "\(self.code.rawValue): \(self.message)" }
+}

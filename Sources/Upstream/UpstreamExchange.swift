@@ -1,0 +1,45 @@
+package import HTTP1
+package import NIOCore
+
+/// One request and its answer, seen by the one who asks. All calls come on the connection's event loop.
+///
+/// The order is: `upstreamReady`; then `upstreamHead` for each interim answer and for the final one; `upstreamBody` any
+/// number of times; and last, exactly once, `upstreamEnd` or `upstreamFailed` (the latter also instead of any of the
+/// others). After 101 the bytes of the tunnel come by `upstreamBody` and its end by `upstreamTunnelEnded` and
+/// `upstreamFailed`. `upstreamReadComplete` follows each batch: the moment to flush.
+package protocol UpstreamExchange: AnyObject {
+    /// The connection is this exchange's until its end. Send the request with `start`, before returning.
+    func upstreamReady(_ connection: UpstreamConnection)
+    /// A head came; status 100 to 199 but for 101 are interim and have no body.
+    func upstreamHead(_ head: ResponseHead, framing: BodyFraming)
+    /// A piece of the body, without its framing; of a tunnel, bytes.
+    func upstreamBody(_ bytes: ByteBuffer)
+    /// The answer is complete. The connection is no longer this exchange's.
+    func upstreamEnd(trailers: HeaderFields)
+    /// Everything that was read has been passed on.
+    func upstreamReadComplete()
+    /// The connection takes bytes again, or takes no more for now.
+    func upstreamWritable(_ isWritable: Bool)
+    /// The other side of the tunnel sends no more; it may still read.
+    func upstreamTunnelEnded()
+    /// There will be no (further) answer. The connection is no longer this exchange's.
+    func upstreamFailed(_ error: UpstreamError)
+}
+
+/// Whether a request may be sent a second time.
+package enum RetryRule {
+    /// Methods that may be repeated without asking (RFC 9110 section 9.2.2).
+    package static func isIdempotent(_ method: String) -> Bool {
+        switch method {
+        case "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE": true
+        default: false
+        }
+    }
+
+    /// Nothing of the answer came on a connection that may have been stale, and repeating does no harm.
+    ///
+    /// - Parameter isReplayable: the whole request is still at hand.
+    package static func allows(_ error: UpstreamError, method: String, isReplayable: Bool) -> Bool {
+        error.code == .closedBeforeAnswer && error.onReusedConnection && isReplayable && Self.isIdempotent(method)
+    }
+}
