@@ -69,7 +69,7 @@ let package = Package(
             name: "Workers",
             dependencies: [
                 "ChannelLayer", "HTTP1", "JSON", "Settings", "Telemetry", "CAssets",
-                nioCore, nioPosix, logging, metrics,
+                nioCore, nioPosix, logging, metrics, unixSignals,
             ], swiftSettings: features),
         .executableTarget(
             name: "Carillon",

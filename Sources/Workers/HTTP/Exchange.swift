@@ -1,0 +1,108 @@
+import HTTP1
+import NIOCore
+import Synchronization
+
+/// One request on its way through the pool, and the way back to its connection.
+///
+/// The connection decides on its event loop which answer counts: what comes from a request it has given up (over its
+/// time, visitor gone) finds another exchange there, and is dropped.
+final class Exchange: PoolJob {
+    let request: WorkerRequest
+    let terms: AnswerTerms
+    private let application: any SynchronousApplication
+    private let connection: NIOLoopBound<WorkerConnection>
+    private let loop: any EventLoop
+    private let writeTimeout: TimeAmount
+    private let isCancelled = Atomic(false)
+
+    init(
+        _ request: WorkerRequest, terms: AnswerTerms, application: any SynchronousApplication,
+        connection: WorkerConnection, loop: any EventLoop, writeTimeout: TimeAmount
+    ) {
+        self.request = request
+        self.terms = terms
+        self.application = application
+        self.connection = NIOLoopBound(connection, eventLoop: loop)
+        self.loop = loop
+        self.writeTimeout = writeTimeout
+    }
+
+    /// Without the query, which may hold secrets.
+    var description: String { "\(self.request.method) \(self.request.path)" }
+
+    /// The visitor has gone: when no thread has begun, none will.
+    func cancel() { self.isCancelled.store(true, ordering: .relaxed) }
+
+    // MARK: the pool's side
+
+    func run(_ pulse: PoolPulse) {
+        if self.isCancelled.load(ordering: .relaxed) { return }
+        do {
+            let response = try self.application.respond(to: self.request)
+            self.tell { $0.answer(response, to: self) }
+            guard case .stream(_, let produce) = response.body, !self.terms.isHead else { return }
+            try produce(StreamWriter(self, pulse))
+            self.tell { $0.endStream(of: self) }
+        } catch {
+            self.tell { $0.failed(error, in: self) }
+        }
+    }
+
+    func expire() { self.tell { $0.expired(self) } }
+    func overrun() { self.tell { $0.overran(self) } }
+
+    // MARK: the way to the connection
+
+    private func tell(_ body: @escaping @Sendable (WorkerConnection) -> Void) {
+        self.loop.execute { body(self.connection.value) }
+    }
+
+    /// Sends one piece of a stream and waits until the system has taken it.
+    func send(_ piece: ByteBuffer, _ outcome: Monitor<StreamWriter.Outcome?>) throws {
+        outcome.withLock { $0 = nil }
+        self.tell { connection in
+            connection.write(piece, of: self) { result in outcome.signal { $0 = result } }
+        }
+        switch outcome.wait(until: .now() + self.writeTimeout, for: { $0 }) {
+        case .written:
+            return
+        case .refused(let error):
+            throw error
+        case nil:
+            let error = WorkerError(
+                .stalled,
+                "The visitor has read nothing for \(self.writeTimeout.nanoseconds / 1_000_000_000) s; the connection was cut."
+            )
+            self.tell { $0.failed(error, in: self) }
+            throw error
+        }
+    }
+}
+
+/// Where an application's streamed body goes. Lives on one pool thread.
+final class StreamWriter: BodyWriter {
+    enum Outcome: Sendable {
+        case written
+        case refused(WorkerError)
+    }
+
+    /// Larger writes are cut, so that the time limit sees whether anything moves, and little is held in memory.
+    private static let pieceBytes = 65_536
+
+    private let exchange: Exchange
+    private let pulse: PoolPulse
+    private let outcome = Monitor<Outcome?>(nil)
+
+    init(_ exchange: Exchange, _ pulse: PoolPulse) {
+        self.exchange = exchange
+        self.pulse = pulse
+    }
+
+    func write(_ bytes: ByteBuffer) throws {
+        var rest = bytes
+        while let piece = rest.readSlice(length: min(rest.readableBytes, Self.pieceBytes)), piece.readableBytes > 0 {
+            let sent = self.pulse.whileParked { Result { try self.exchange.send(piece, self.outcome) } }
+            try sent.get()
+        }
+    }
+}

@@ -1,0 +1,104 @@
+import HTTP1
+import Logging
+import NIOCore
+import Synchronization
+import Telemetry
+
+/// What all connections of one server share.
+final class ServerContext: Sendable {
+    let configuration: WorkersConfiguration
+    let application: any SynchronousApplication
+    let pool: WorkerPool
+    let trustedProxies: TrustedProxies
+    let logger: Logger
+    let boundedLog: BoundedLog
+    let metrics: WorkersMetrics
+    let connections = ConnectionRegistry()
+    private let draining = Atomic(false)
+
+    init(
+        configuration: WorkersConfiguration, application: any SynchronousApplication, logger: Logger,
+        metrics: WorkersMetrics
+    ) throws(WorkerError) {
+        try configuration.check()
+        self.configuration = configuration
+        self.application = application
+        do {
+            // A Unix socket is reached by whoever its file lets in: our own proxies.
+            self.trustedProxies = try TrustedProxies(configuration.trustedProxies + ["unix:"])
+        } catch {
+            throw WorkerError(.invalidConfiguration, "trustedProxies: \(error)")
+        }
+        self.logger = logger
+        self.boundedLog = BoundedLog(logger)
+        self.metrics = metrics
+        self.pool = WorkerPool(
+            limits: .init(
+                threads: configuration.threads, queue: configuration.queue,
+                requestTime: configuration.requestTimeout, stuckThreads: configuration.stuckThreads),
+            logger: logger, metrics: metrics)
+    }
+
+    /// Whether each connection ends with its present answer.
+    var isDraining: Bool { self.draining.load(ordering: .relaxed) }
+
+    func beginDrain() {
+        self.draining.store(true, ordering: .relaxed)
+        self.connections.forEach { $0.drain() }
+    }
+}
+
+/// The open connections, so that a stop can end them. Touched once when one opens and once when it closes.
+final class ConnectionRegistry: Sendable {
+    private struct State {
+        var open: [ObjectIdentifier: Entry] = [:]
+        var whenEmpty: EventLoopPromise<Void>?
+    }
+
+    private struct Entry: Sendable {
+        let connection: NIOLoopBound<WorkerConnection>
+        let loop: any EventLoop
+    }
+
+    private let state = Mutex(State())
+
+    /// Called on the connection's loop.
+    ///
+    /// - Returns: `false` when as many are open as may be.
+    func add(_ connection: WorkerConnection, on loop: any EventLoop, limit: Int) -> Bool {
+        let entry = Entry(connection: NIOLoopBound(connection, eventLoop: loop), loop: loop)
+        let id = ObjectIdentifier(connection)
+        return self.state.withLock { state in
+            guard state.open.count < limit else { return false }
+            state.open[id] = entry
+            return true
+        }
+    }
+
+    /// Called when a connection has closed.
+    func remove(_ id: ObjectIdentifier) {
+        let promise = self.state.withLock { state -> EventLoopPromise<Void>? in
+            state.open[id] = nil
+            guard state.open.isEmpty else { return nil }
+            defer { state.whenEmpty = nil }
+            return state.whenEmpty
+        }
+        promise?.succeed()
+    }
+
+    /// Calls `body` for every open connection, on its loop.
+    func forEach(_ body: @escaping @Sendable (WorkerConnection) -> Void) {
+        for entry in self.state.withLock({ Array($0.open.values) }) {
+            entry.loop.execute { body(entry.connection.value) }
+        }
+    }
+
+    /// Succeeds when the last connection has closed; at once when none is open. One caller at a time.
+    func whenEmpty(_ promise: EventLoopPromise<Void>) {
+        let isEmpty = self.state.withLock { state in
+            if !state.open.isEmpty { state.whenEmpty = promise }
+            return state.open.isEmpty
+        }
+        if isEmpty { promise.succeed() }
+    }
+}

@@ -1,0 +1,119 @@
+public import Logging
+public import NIOCore
+import NIOPosix
+import Synchronization
+import Telemetry
+import UnixSignals
+
+/// Serves a `SynchronousApplication` over HTTP/1.1.
+///
+/// ```swift
+/// import Workers
+///
+/// struct Hello: SynchronousApplication {
+///     func respond(to request: WorkerRequest) throws -> WorkerResponse { .text("Hello, \(request.path)\n") }
+/// }
+///
+/// @main struct Main {
+///     static func main() async throws { try await WorkerServer(Hello()).run() }
+/// }
+/// ```
+public final class WorkerServer: Sendable {
+    private let context: ServerContext
+    private let group: any EventLoopGroup
+    private let listener = Mutex<(any Channel)?>(nil)
+
+    /// - Parameters:
+    ///   - group: the loops that hold the connections; one or two are plenty, the work is done on the pool's threads.
+    ///     Without one, those that the whole process shares.
+    ///   - logger: hears what goes wrong; errors of the application with their request's path.
+    /// - Throws: `WorkerError` `invalidConfiguration`.
+    public convenience init(
+        _ application: any SynchronousApplication, configuration: WorkersConfiguration = WorkersConfiguration(),
+        group: (any EventLoopGroup)? = nil,
+        logger: Logger = Logger(label: "carillon.workers")
+    ) throws(WorkerError) {
+        try self.init(
+            application, configuration: configuration, group: group ?? MultiThreadedEventLoopGroup.singleton,
+            logger: logger, metrics: WorkersMetrics())
+    }
+
+    package init(
+        _ application: any SynchronousApplication, configuration: WorkersConfiguration, group: any EventLoopGroup,
+        logger: Logger, metrics: WorkersMetrics
+    ) throws(WorkerError) {
+        self.context = try ServerContext(
+            configuration: configuration, application: application, logger: logger, metrics: metrics)
+        self.group = group
+    }
+
+    /// Starts the threads and listens. Call it once.
+    ///
+    /// - Throws: `WorkerError` `cannotStart`, which says what is in the way.
+    public func start() async throws {
+        try self.context.pool.start(watchedBy: self.group.next())
+        let context = self.context
+        let bootstrap = ServerBootstrap(group: self.group)
+            .serverChannelOption(.backlog, value: 4_096)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(WorkerConnection(context))
+                }
+            }
+        do {
+            let channel = try await Listener.open(
+                context.configuration.listen, mode: context.configuration.socketMode, bootstrap)
+            self.listener.withLock { $0 = channel }
+        } catch {
+            context.pool.stop()
+            throw error
+        }
+        context.logger.notice(
+            "Worker started",
+            metadata: [
+                "listen": "\(self.boundAddress.map(String.init(describing:)) ?? "\(context.configuration.listen)")",
+                "threads": "\(context.configuration.threads)", "queue": "\(context.configuration.queue)",
+            ])
+    }
+
+    /// Where the server listens, with the port that was taken; `nil` before `start`, after `drain`, and when an
+    /// inherited socket does not tell.
+    public var boundAddress: SocketAddress? { self.listener.withLock { $0?.localAddress } }
+
+    /// What the pool does at this moment.
+    package var poolCounts: (threads: Int, busy: Int, waiting: Int, stuck: Int) { self.context.pool.counts }
+
+    /// Stops: listens no more, lets what was begun end, then closes everything. Returns when all is closed.
+    ///
+    /// - Parameter limit: how long requests that are being answered may still take.
+    public func drain(within limit: TimeAmount) async {
+        let listener = self.listener.withLock { listener in
+            defer { listener = nil }
+            return listener
+        }
+        try? await listener?.close()  // fails only when it is closed already
+        self.context.beginDrain()
+
+        let loop = self.group.next()
+        let allClosed = loop.makePromise(of: Void.self)
+        self.context.connections.whenEmpty(allClosed)
+        let tooLong = loop.scheduleTask(in: limit) { allClosed.succeed() }
+        try? await allClosed.futureResult.get()  // never fails
+        tooLong.cancel()
+        self.context.pool.stop()
+        self.context.pool.abandonWaiting()
+        self.context.connections.forEach { $0.cut() }
+    }
+
+    /// Starts, serves until the process is told to end (SIGTERM or SIGINT), and drains.
+    public func run(drainTime: TimeAmount = .seconds(20)) async throws {
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        try await self.start()
+        for await _ in signals { break }
+        self.context.logger.notice("Worker draining")
+        await self.drain(within: drainTime)
+        self.context.logger.notice("Worker stopped")
+    }
+}

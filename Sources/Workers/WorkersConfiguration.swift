@@ -1,0 +1,72 @@
+public import HTTP1
+public import NIOCore
+
+/// How a worker process listens and what it may use.
+public struct WorkersConfiguration: Sendable {
+    /// Where connections come from.
+    public enum Listen: Sendable, Hashable, CustomStringConvertible {
+        /// Port 0 takes a free one; `WorkerServer.boundAddress` tells which.
+        case tcp(host: String, port: Int)
+        /// A stale socket file is replaced.
+        case unix(path: String)
+        /// A socket that listens already: 0 under supervisord's `fcgi-program`, 3 under systemd.
+        case descriptor(CInt)
+
+        public var description: String {
+            switch self {
+            case .tcp(let host, let port): host.contains(":") ? "http://[\(host)]:\(port)" : "http://\(host):\(port)"
+            case .unix(let path): "unix://\(path)"
+            case .descriptor(let number): "file descriptor \(number)"
+            }
+        }
+    }
+
+    public var listen = Listen.tcp(host: "127.0.0.1", port: 8002)
+    /// Permission bits of the Unix socket's file; `nil` leaves them to the umask.
+    public var socketMode: UInt16?
+
+    /// Threads that answer requests: how many run at once. At least 1.
+    public var threads = 8
+    /// Requests that may wait for a thread; one more is answered 503.
+    public var queue = 64
+    /// How long a request may wait for a thread, and how long it may then go without an answer or a chunk.
+    public var requestTimeout = TimeAmount.seconds(30)
+    /// Threads over their time that are replaced by new ones; when more are stuck, the pool shrinks.
+    public var stuckThreads = 32
+
+    /// Connections held at once; one more is answered 503 and closed.
+    public var connections = 4_096
+    /// How long a visitor may read nothing of an answer.
+    public var writeTimeout = TimeAmount.seconds(30)
+    /// From the first byte of a head to its last.
+    public var headTimeout = TimeAmount.seconds(10)
+    /// From the end of a head to the last byte of the body.
+    public var bodyTimeout = TimeAmount.seconds(60)
+    /// How long a kept-alive connection may be quiet. Longer than what a proxy in front keeps its own for.
+    public var idleTimeout = TimeAmount.seconds(75)
+    /// Bytes of one body; more is answered 413.
+    public var bodyLimit = 1_048_576
+    public var headLimits = HeadLimits()
+    /// Addresses and ranges whose `X-Forwarded-For` is believed. A Unix socket's peer always is.
+    public var trustedProxies = ["127.0.0.1", "::1"]
+
+    public init() {}
+
+    /// - Throws: `invalidConfiguration` for the first value the server cannot work with.
+    func check() throws(WorkerError) {
+        let counts = [
+            ("threads", self.threads, 1), ("queue", self.queue, 0), ("stuckThreads", self.stuckThreads, 0),
+            ("connections", self.connections, 1), ("bodyLimit", self.bodyLimit, 0),
+        ]
+        for (name, value, least) in counts where value < least {
+            throw WorkerError(.invalidConfiguration, "\(name) is \(value); wanted is \(least) or more.")
+        }
+        let times = [
+            ("requestTimeout", self.requestTimeout), ("writeTimeout", self.writeTimeout),
+            ("headTimeout", self.headTimeout), ("bodyTimeout", self.bodyTimeout), ("idleTimeout", self.idleTimeout),
+        ]
+        for (name, value) in times where value <= .zero {
+            throw WorkerError(.invalidConfiguration, "\(name) must be longer than nothing.")
+        }
+    }
+}
