@@ -1,92 +1,158 @@
-import JSON
+package import JSON
 
-/// A setting, declared once, beside the code that uses it: from this come reading, bounds, errors, `carillon settings`
-/// and docs/settings.md.
-package struct Setting<Value: SettingValue>: AnySetting {
+/// A setting, declared once, beside the code that uses it: its name, what values it takes, what it is without anybody's
+/// word, and one sentence or two on what it does.
+///
+/// The declaration makes the reading, the bounds, the errors, `carillon settings`, the sample file and `docs/settings.md`.
+package struct Setting<Value: Sendable>: AnySetting {
+    /// The keys in a file, joined with dots: `gateway.send_queue_limit`.
     package let name: String
     package let defaultValue: Value
+    package let kind: SettingKind<Value>
     package let help: String
-    package let unit: String?
+    /// Whether values are kept out of every output.
     package let isSecret: Bool
-    /// What is wanted in words; `nil` when every value of the type will do.
-    private let bounds: String?
-    private let accepts: @Sendable (Value) -> Bool
+    /// A value somebody could really use, for pages and errors.
+    package let example: String?
 
-    /// - Parameters:
-    ///   - name: where it stands in the file, `gateway.send_queue_limit`.
-    ///   - help: what it does, for a person.
+    /// A setting of a kind of its own.
+    ///
+    /// - Parameter help: sentences for an operator: what it does, and when to change it.
     package init(
-        _ name: String, default defaultValue: Value, unit: String? = nil, help: String, isSecret: Bool = false,
-        bounds: String? = nil, accepts: @escaping @Sendable (Value) -> Bool = { _ in true }
+        _ name: String, default defaultValue: Value, kind: SettingKind<Value>, help: String, isSecret: Bool = false,
+        example: String? = nil
     ) {
         self.name = name
         self.defaultValue = defaultValue
-        self.unit = unit
+        self.kind = kind
         self.help = help
         self.isSecret = isSecret
-        self.bounds = bounds
-        self.accepts = accepts
+        self.example = example
     }
 
-    package var shownDefault: String { self.isSecret ? "" : self.defaultValue.shown }
-    package var kind: String { Value.wanted }
-    package var wanted: String {
-        [self.bounds ?? Value.wanted, self.unit].compactMap { $0 }.joined(separator: " ")
-    }
+    package var wanted: String { self.kind.wanted }
+    package var defaultJSON: JSONValue { self.kind.json(self.defaultValue) }
 
-    func read(_ json: JSONValue) -> Value? { Value.read(json).flatMap { self.accepts($0) ? $0 : nil } }
-    func read(_ text: String) -> Value? { Value.read(text).flatMap { self.accepts($0) ? $0 : nil } }
-}
-
-extension Setting where Value: Comparable {
-    /// A setting with bounds.
-    package init(
-        _ name: String, default defaultValue: Value, in range: ClosedRange<Value>, unit: String? = nil, help: String
-    ) {
-        self.init(
-            name, default: defaultValue, unit: unit, help: help,
-            bounds: "\(range.lowerBound.shown) to \(range.upperBound.shown)", accepts: { range.contains($0) })
+    package func reading(by reader: SettingsReader) -> SettingReading {
+        let value = reader.value(self)
+        return SettingReading(setting: self, value: self.kind.json(value), origin: reader.origin(of: self.name))
     }
 }
 
-extension Setting where Value == String {
-    /// A setting that is one of a few words.
-    package init(_ name: String, default defaultValue: String, oneOf words: [String], help: String) {
-        self.init(
-            name, default: defaultValue, help: help, bounds: "one of " + words.joined(separator: ", "),
-            accepts: { words.contains($0) })
-    }
-}
-
-/// A setting of whatever type, for the list of all.
+/// What all settings have, whatever their values are.
 package protocol AnySetting: Sendable {
-    /// Where it stands in the file.
     var name: String { get }
     var help: String { get }
-    /// What is wanted, with its unit.
-    var wanted: String { get }
-    var shownDefault: String { get }
     var isSecret: Bool { get }
+    /// What a value must be, as the end of "wanted …".
+    var wanted: String { get }
+    var example: String? { get }
+    /// The default as it would stand in a file.
+    var defaultJSON: JSONValue { get }
+    /// The value in force and where it came from. Faults are left with `reader`.
+    func reading(by reader: SettingsReader) -> SettingReading
 }
 
 extension AnySetting {
-    /// The environment variable that sets it.
-    package var environmentName: String {
-        "CARILLON_" + self.name.uppercased().replacing(".", with: "_")
-    }
+    /// `CARILLON_` and the name in capitals, with `_` for each dot.
+    package var environmentName: String { SettingsEnvironment.name(of: self.name) }
 }
 
-/// A part of the file with a shape of its own, such as the list of routes; read through a `SettingsNode`.
+/// A setting with parts of its own, which a module reads node by node: a list of routes, a map of layers.
+///
+/// As an environment variable it is JSON text.
 package struct StructuredSetting: AnySetting {
     package let name: String
     package let help: String
     package let wanted: String
-    package var shownDefault: String { "" }
-    package var isSecret: Bool { false }
+    package let example: String?
+    package let isSecret = false
+    /// What it is when nobody gives it: `[]`, `{}` or `null`.
+    package let defaultJSON: JSONValue
 
-    package init(_ name: String, wanted: String, help: String) {
+    /// - Parameter example: JSON text of a value that somebody could really use.
+    package init(
+        _ name: String, wanted: String, default defaultJSON: JSONValue = JSONValue(.array([])), help: String,
+        example: String? = nil
+    ) {
         self.name = name
-        self.wanted = wanted
         self.help = help
+        self.wanted = wanted
+        self.defaultJSON = defaultJSON
+        self.example = example
+    }
+
+    package func reading(by reader: SettingsReader) -> SettingReading {
+        SettingReading(
+            setting: self, value: reader.node(self)?.written ?? self.defaultJSON, origin: reader.origin(of: self.name))
+    }
+}
+
+// MARK: Short declarations
+
+extension Setting where Value == String {
+    /// One of a few words.
+    package init(_ name: String, default defaultValue: String, oneOf words: [String], help: String) {
+        self.init(name, default: defaultValue, kind: .oneOf(words), help: help)
+    }
+}
+
+extension Setting where Value == Bool {
+    package init(_ name: String, default defaultValue: Bool, help: String) {
+        self.init(name, default: defaultValue, kind: .bool, help: help)
+    }
+}
+
+extension Setting where Value == Int {
+    /// - Parameters:
+    ///   - range: the smallest and the largest that can be used.
+    ///   - unit: what is counted, in the plural: `bytes`, `messages`, `threads`.
+    package init(_ name: String, default defaultValue: Int, in range: ClosedRange<Int>, unit: String = "", help: String)
+    {
+        self.init(name, default: defaultValue, kind: .integer(in: range, unit: unit), help: help)
+    }
+}
+
+extension Setting where Value == Duration {
+    package init(_ name: String, default defaultValue: Duration, in range: ClosedRange<Duration>, help: String) {
+        self.init(name, default: defaultValue, kind: .duration(in: range), help: help)
+    }
+}
+
+extension Setting where Value == String {
+    package init(
+        _ name: String, default defaultValue: String, help: String, isSecret: Bool = false, example: String? = nil
+    ) {
+        self.init(name, default: defaultValue, kind: .string, help: help, isSecret: isSecret, example: example)
+    }
+}
+
+extension Setting where Value == String? {
+    package init(
+        _ name: String, default defaultValue: String? = nil, help: String, isSecret: Bool = false,
+        example: String? = nil
+    ) {
+        self.init(
+            name, default: defaultValue, kind: SettingKind<String>.string.orNone, help: help, isSecret: isSecret,
+            example: example)
+    }
+}
+
+extension Setting where Value == [String] {
+    /// - Parameter limit: elements at most.
+    package init(
+        _ name: String, default defaultValue: [String] = [], atMost limit: Int = 1_000, help: String,
+        isSecret: Bool = false, example: String? = nil
+    ) {
+        self.init(
+            name, default: defaultValue, kind: SettingKind<String>.string("texts").list(atMost: limit), help: help,
+            isSecret: isSecret,
+            example: example)
+    }
+}
+
+extension Setting where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
+    package init(_ name: String, default defaultValue: Value, help: String) {
+        self.init(name, default: defaultValue, kind: .oneOf, help: help)
     }
 }

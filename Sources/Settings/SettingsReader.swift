@@ -1,225 +1,165 @@
-import JSON
+package import JSON
 package import NIOCore
 
-/// Reads settings: a flag before the environment before the file before the default. Collects every fault instead of
-/// stopping at the first, and remembers where each value came from.
+/// Reads settings: a flag counts over an environment variable, that over the file, that over the default.
+///
+/// Reading never fails on the spot. What cannot be used is written down, the default takes its place, and `finish`
+/// throws everything at once. Belongs to one thread, for the time of a start or a reload.
 package final class SettingsReader {
-    /// Where a value came from.
-    package enum Source: Sendable, Hashable, CustomStringConvertible {
-        case flag(String)
-        case environment(String)
-        case file(String)
-        case standard
+    /// A value given on the command line.
+    package struct Flag: Sendable {
+        /// The setting it gives.
+        package let setting: String
+        /// As it was written, for messages: `--port`.
+        package let flag: String
+        package let text: String
 
-        package var description: String {
-            switch self {
-            case .flag(let name): name
-            case .environment(let name): name
-            case .file(let place): place
-            case .standard: "default"
+        package init(setting: String, flag: String, text: String) {
+            self.setting = setting
+            self.flag = flag
+            self.text = text
+        }
+    }
+
+    private enum Given {
+        case text(String, SettingsOrigin)
+        case json(JSONValue, SettingsOrigin)
+    }
+
+    let environment: SettingsEnvironment
+    let file: SettingsFile?
+    private let flags: [String: Flag]
+    private var faults: [SettingsFault] = []
+
+    /// - Parameters:
+    ///   - path: the file's, as the person named it, for messages; `nil` without a file.
+    ///   - text: the file's bytes.
+    ///   - known: every setting of the program, also of parts that this process does not run, since all processes share
+    ///     one file. Whatever else is given is a fault.
+    package init(
+        path: String? = nil, text: ByteBuffer? = nil, environment: [String: String] = [:], flags: [Flag] = [],
+        known: [any AnySetting]
+    ) {
+        self.environment = SettingsEnvironment(environment)
+        self.flags = Dictionary(flags.map { ($0.setting, $0) }) { $1 }
+        do throws(SettingsFaults) {
+            self.file = if let path, let text { try SettingsFile(name: path, text: text) } else { nil }
+        } catch {
+            self.file = nil
+            self.faults = error.faults
+        }
+        self.faults += UnknownNames.faults(
+            file: self.file, environment: self.environment, flags: self.flags, known: known)
+    }
+
+    // MARK: Reading
+
+    /// The value in force: what was given, or the default when nothing was, or nothing that can be used.
+    package func value<Value>(_ setting: Setting<Value>) -> Value {
+        self.given(setting) ?? setting.defaultValue
+    }
+
+    /// The value that somebody gave; `nil` when nobody did, or when it cannot be used.
+    package func given<Value>(_ setting: Setting<Value>) -> Value? {
+        switch self.lookUp(setting.name) {
+        case nil: return nil
+        case .text(let text, let origin):
+            do throws(SettingMismatch) {
+                return try setting.kind.value(from: text)
+            } catch {
+                let shown = setting.isSecret ? SettingsText.hidden : SettingsText.shown(text)
+                self.fault(SettingsFault(place: "", finding: "\(origin) = \(shown)", note: error.note))
+                return nil
+            }
+        case .json(let json, let origin):
+            let node = SettingsNode(setting.name, json, origin, self, isSecret: setting.isSecret)
+            return node.read(setting.kind)
+        }
+    }
+
+    /// The parts of a structured setting; `nil` when nobody gave it.
+    package func node(_ setting: StructuredSetting) -> SettingsNode? {
+        switch self.lookUp(setting.name) {
+        case nil: return nil
+        case .json(let json, let origin): return SettingsNode(setting.name, json, origin, self)
+        case .text(let text, let origin):
+            do throws(JSONError) {
+                let json = try JSONValue(parsing: ByteBuffer(string: text), options: .init(depth: 32))
+                return SettingsNode(setting.name, json, origin, self)
+            } catch {
+                self.fault(
+                    SettingsFault(
+                        place: "\(origin)", finding: "is not JSON", note: "\(error.message); wanted \(setting.wanted)"))
+                return nil
             }
         }
     }
 
-    /// One line of `carillon settings`.
-    package struct Entry: Sendable {
-        package let name: String
-        package let value: String
-        package let source: Source
-    }
-
-    private let file: SettingsFile?
-    private let environment: [String: String]
-    private let flags: [String: String]
-    private let known: [any AnySetting]
-    private(set) package var faults: [SettingsFaults.Fault] = []
-    private(set) package var entries: [Entry] = []
-
-    /// - Parameters:
-    ///   - path: of the file, for messages; `nil` without a file.
-    ///   - text: the file's bytes.
-    ///   - flags: values from the command line, by the name of the setting.
-    ///   - known: all settings there are; whatever else the file has is a fault.
-    package init(
-        path: String? = nil, text: ByteBuffer? = nil, environment: [String: String] = [:],
-        flags: [String: String] = [:], known: [any AnySetting]
-    ) {
-        self.environment = environment
-        self.flags = flags
-        self.known = known
-        guard let path, let text else {
-            self.file = nil
-            return
-        }
-        do {
-            let file = try SettingsFile(path: path, text: text, environment: environment)
-            self.file = file
-            self.faults += file.faults
-            self.findUnknown(file)
-        } catch {
-            self.file = nil
-            let line = JSONValue.line(of: error.offset, in: text)
-            self.faults.append(.init(place: "\(path):\(line)", message: "is no JSON: \(error.message)"))
+    /// Who gave the value of the setting called `name`.
+    package func origin(of name: String) -> SettingsOrigin {
+        switch self.lookUp(name) {
+        case nil: .default
+        case .text(_, let origin), .json(_, let origin): origin
         }
     }
 
-    /// The value of a setting; its default when what was given cannot be used, which is noted.
-    package func value<Value: SettingValue>(_ setting: Setting<Value>) -> Value {
-        let (value, source) = self.find(setting)
-        let shown = setting.isSecret && source != .standard ? "(hidden)" : value.shown
-        self.entries.append(Entry(name: setting.name, value: shown, source: source))
-        return value
+    private func lookUp(_ name: String) -> Given? {
+        if let flag = self.flags[name] { return .text(flag.text, .flag(flag.flag)) }
+        let variable = SettingsEnvironment.name(of: name)
+        if let text = self.environment[variable] { return .text(text, .environment(variable)) }
+        guard let file = self.file, let json = file.value(of: name) else { return nil }
+        return .json(json, .file(file.name, line: file.line(of: json.offset)))
     }
 
-    private func find<Value: SettingValue>(_ setting: Setting<Value>) -> (Value, Source) {
-        let variable = setting.environmentName
-        if let text = self.flags[setting.name] {
-            if let value = setting.read(text) { return (value, .flag("flag")) }
-            self.note("command line", setting, found: text)
-        } else if let text = self.environment[variable] {
-            if let value = setting.read(text) { return (value, .environment(variable)) }
-            self.note("environment", setting, found: text, called: variable)
-        } else if let file = self.file, let node = file.value(at: setting.name) {
-            if let value = setting.read(node) { return (value, .file(file.place(node.offset))) }
-            self.note(file.place(node.offset), setting, found: file.excerpt(node))
-        }
-        return (setting.defaultValue, .standard)
+    // MARK: Faults
+
+    /// Writes down something that is wrong; `finish` throws it with the others.
+    package func fault(_ fault: SettingsFault) { self.faults.append(fault) }
+
+    /// Something wrong with a setting's value that its kind could not see, such as two settings that exclude each other.
+    package func fault(_ setting: any AnySetting, _ note: String) {
+        let origin = self.origin(of: setting.name)
+        self.fault(SettingsFault(place: origin.place, finding: setting.name, note: note, line: origin.line))
     }
 
-    private func note(_ place: String, _ setting: any AnySetting, found: String, called name: String? = nil) {
-        let found = setting.isSecret ? "(hidden)" : String(found.prefix(60))
-        self.note(place: place, "\(name ?? setting.name) = \(found)   wanted \(setting.wanted)")
-    }
-
-    /// Notes a fault; at most a hundred are kept.
-    package func note(place: String, _ message: String) {
-        guard self.faults.count < 100 else { return }
-        self.faults.append(.init(place: place, message: message))
-    }
-
-    /// A part of the file with a shape of its own; `nil` when the file does not have it.
-    package func node(_ setting: StructuredSetting) -> SettingsNode? {
-        guard let file = self.file, let value = file.value(at: setting.name) else { return nil }
-        self.entries.append(
-            Entry(name: setting.name, value: Self.summary(value), source: .file(file.place(value.offset))))
-        return SettingsNode(value: value, path: setting.name, reader: self)
-    }
-
-    private static func summary(_ value: JSONValue) -> String {
-        switch value.kind {
-        case .array(let elements): "[\(elements.count) elements]"
-        case .object(let members): "{\(members.map(\.key).joined(separator: ", "))}"
-        default: "(set)"
-        }
-    }
-
-    func place(_ offset: Int) -> String { self.file?.place(offset) ?? "settings" }
-
-    /// - Throws: all faults noted so far, if there are any.
+    /// Ends the reading.
+    ///
+    /// - Throws: all faults at once.
     package func finish() throws(SettingsFaults) {
         guard self.faults.isEmpty else { throw SettingsFaults(self.faults) }
     }
-
-    // MARK: Unknown keys
-
-    private func findUnknown(_ file: SettingsFile) {
-        self.findUnknown(file.root, path: "", file)
-    }
-
-    private func findUnknown(_ value: JSONValue, path: String, _ file: SettingsFile) {
-        guard let members = value.object else { return }
-        for member in members {
-            let name = path.isEmpty ? member.key : path + "." + member.key
-            if self.known.contains(where: { $0.name == name }) { continue }
-            if self.known.contains(where: { $0.name.hasPrefix(name + ".") }) {
-                guard member.value.object != nil else {
-                    self.note(place: file.place(member.value.offset), "\(name) = \(file.excerpt(member.value))   wanted an object")
-                    continue
-                }
-                self.findUnknown(member.value, path: name, file)
-            } else {
-                let near = Nearest.name(to: name, among: self.known.map(\.name)).map { "; did you mean \($0)?" } ?? ""
-                self.note(place: file.place(member.keyOffset), "\(name) is no setting\(near)")
-            }
-        }
-    }
 }
 
-/// The settings file as a tree, the `${NAME}`s in its texts replaced.
-struct SettingsFile {
-    let path: String
-    let text: ByteBuffer
-    let root: JSONValue
-    let faults: [SettingsFaults.Fault]
+/// Where a value came from.
+package enum SettingsOrigin: Hashable, Sendable, CustomStringConvertible {
+    case `default`
+    case file(String, line: Int)
+    case environment(String)
+    case flag(String)
 
-    init(path: String, text: ByteBuffer, environment: [String: String]) throws(JSONError) {
-        self.path = path
-        self.text = text
-        let tree = try JSONValue(parsing: text)
-        guard tree.object != nil else { throw JSONError("a settings file is one object", at: 0) }
-        var faults: [SettingsFaults.Fault] = []
-        self.root = Self.replaced(tree, at: "", environment) { name, setting, offset in
-            let place = "\(path):\(JSONValue.line(of: offset, in: text))"
-            faults.append(.init(place: place, message: "\(name) is not set in the environment; named by \(setting)"))
-        }
-        self.faults = faults
-    }
-
-    func place(_ offset: Int) -> String { "\(self.path):\(JSONValue.line(of: offset, in: self.text))" }
-
-    /// The beginning of a value as it stands in the file.
-    func excerpt(_ value: JSONValue) -> String {
-        if let text = value.string { return "\"\(text.prefix(60))\"" }
-        var bytes = ByteBuffer()
-        bytes.writeJSON(value)
-        return String(String(buffer: bytes).prefix(60))
-    }
-
-    func value(at name: String) -> JSONValue? {
-        var value = self.root
-        for key in name.split(separator: ".") {
-            guard let next = value[String(key)] else { return nil }
-            value = next
-        }
-        return value
-    }
-
-    /// Recursion is bounded by the reader's depth.
-    private static func replaced(
-        _ value: JSONValue, at name: String, _ environment: [String: String],
-        missing: (_ variable: String, _ setting: String, _ offset: Int) -> Void
-    ) -> JSONValue {
-        switch value.kind {
-        case .string(let text):
-            return JSONValue(
-                .string(Self.replaced(text, environment) { missing($0, name, value.offset) }), offset: value.offset)
-        case .array(let elements):
-            let elements = elements.enumerated().map { index, element in
-                Self.replaced(element, at: "\(name)[\(index)]", environment, missing: missing)
-            }
-            return JSONValue(.array(elements), offset: value.offset)
-        case .object(let members):
-            let members = members.map { member in
-                JSONValue.Member(
-                    key: member.key, keyOffset: member.keyOffset,
-                    value: Self.replaced(
-                        member.value, at: name.isEmpty ? member.key : name + "." + member.key, environment,
-                        missing: missing))
-            }
-            return JSONValue(.object(members), offset: value.offset)
-        default: return value
+    package var description: String {
+        switch self {
+        case .default: "default"
+        case .file(let name, let line): "\(name):\(line)"
+        case .environment(let name): name
+        case .flag(let flag): flag
         }
     }
 
-    private static func replaced(_ text: String, _ environment: [String: String], missing: (String) -> Void) -> String {
-        var result = ""
-        var rest = text[...]
-        while let start = rest.firstRange(of: "${"), let end = rest[start.upperBound...].firstIndex(of: "}") {
-            result += rest[..<start.lowerBound]
-            let name = String(rest[start.upperBound..<end])
-            if let value = environment[name] { result += value } else { missing(name) }
-            rest = rest[rest.index(after: end)...]
-        }
-        return result + rest
+    var place: String { self == .default ? "" : self.description }
+    var line: Int? { if case .file(_, let line) = self { line } else { nil } }
+}
+
+/// A setting, the value in force, and where that came from.
+package struct SettingReading: Sendable {
+    package let setting: any AnySetting
+    /// As it would stand in a file; `${NAME}` of structured settings is not filled in.
+    package let value: JSONValue
+    package let origin: SettingsOrigin
+
+    /// The value for a person to see: secrets are hidden.
+    package var shownValue: String {
+        self.setting.isSecret && !SettingsText.isEmpty(self.value)
+            ? SettingsText.hidden : SettingsText.json(SettingsText.redacted(self.value))
     }
 }
