@@ -85,7 +85,9 @@ let package = Package(
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Telemetry", "TestSupport"], swiftSettings: features),
         .testTarget(name: "GatewayTests", dependencies: ["Gateway", "TestSupport", nioEmbedded, nioPosix], swiftSettings: features),
         .testTarget(name: "RouterTests", dependencies: ["Router", "Upstream", "TestSupport", nioEmbedded, nioPosix], swiftSettings: features),
-        .testTarget(name: "WorkersTests", dependencies: ["Workers", "TestSupport", nioPosix], swiftSettings: features),
+        .testTarget(
+            name: "WorkersTests", dependencies: ["Workers", "TestSupport", nioPosix], exclude: ["Browser"],
+            swiftSettings: features),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c2x

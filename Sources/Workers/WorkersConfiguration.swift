@@ -1,7 +1,7 @@
 public import HTTP1
 public import NIOCore
 
-/// How a worker process listens and what it may use.
+/// How a worker process listens and what it may use. Defaults are those of `WorkersSettings`.
 public struct WorkersConfiguration: Sendable {
     /// Where connections come from.
     public enum Listen: Sendable, Hashable, CustomStringConvertible {
@@ -26,29 +26,29 @@ public struct WorkersConfiguration: Sendable {
     public var socketMode: UInt16?
 
     /// Threads that answer requests: how many run at once. At least 1.
-    public var threads = 8
+    public var threads = WorkersSettings.threads.defaultValue
     /// Requests that may wait for a thread; one more is answered 503.
-    public var queue = 64
+    public var queue = WorkersSettings.queue.defaultValue
     /// How long a request may wait for a thread, and how long it may then go without an answer or a chunk.
-    public var requestTimeout = TimeAmount.seconds(30)
+    public var requestTimeout: TimeAmount = .init(WorkersSettings.requestTimeout.defaultValue)
     /// Threads over their time that are replaced by new ones; when more are stuck, the pool shrinks.
-    public var stuckThreads = 32
+    public var stuckThreads = WorkersSettings.stuckThreads.defaultValue
 
     /// Connections held at once; one more is answered 503 and closed.
-    public var connections = 4_096
+    public var connections = WorkersSettings.connections.defaultValue
     /// How long a visitor may read nothing of an answer.
-    public var writeTimeout = TimeAmount.seconds(30)
+    public var writeTimeout: TimeAmount = .init(WorkersSettings.writeTimeout.defaultValue)
     /// From the first byte of a head to its last.
-    public var headTimeout = TimeAmount.seconds(10)
+    public var headTimeout: TimeAmount = .init(WorkersSettings.headTimeout.defaultValue)
     /// From the end of a head to the last byte of the body.
-    public var bodyTimeout = TimeAmount.seconds(60)
+    public var bodyTimeout: TimeAmount = .init(WorkersSettings.bodyTimeout.defaultValue)
     /// How long a kept-alive connection may be quiet. Longer than what a proxy in front keeps its own for.
-    public var idleTimeout = TimeAmount.seconds(75)
+    public var idleTimeout: TimeAmount = .init(WorkersSettings.idleTimeout.defaultValue)
     /// Bytes of one body; more is answered 413.
-    public var bodyLimit = 1_048_576
+    public var bodyLimit = WorkersSettings.bodyLimit.defaultValue
     public var headLimits = HeadLimits()
     /// Addresses and ranges whose `X-Forwarded-For` is believed. A Unix socket's peer always is.
-    public var trustedProxies = ["127.0.0.1", "::1"]
+    public var trustedProxies = WorkersSettings.trustedProxies.defaultValue
 
     public init() {}
 

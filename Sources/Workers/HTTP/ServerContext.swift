@@ -24,8 +24,7 @@ final class ServerContext: Sendable {
         self.configuration = configuration
         self.application = application
         do {
-            // A Unix socket is reached by whoever its file lets in: our own proxies.
-            self.trustedProxies = try TrustedProxies(configuration.trustedProxies + ["unix:"])
+            self.trustedProxies = try WorkersConfiguration.trusted(configuration.trustedProxies)
         } catch {
             throw WorkerError(.invalidConfiguration, "trustedProxies: \(error)")
         }

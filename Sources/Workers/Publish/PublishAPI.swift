@@ -18,15 +18,15 @@ public struct PublishAPI: SynchronousApplication {
     /// Who may publish, and how.
     public struct Configuration: Sendable {
         /// What the methods' paths begin with.
-        public var prefix = "/api/"
+        public var prefix = PublishSettings.prefix.defaultValue
         /// The keys; without any, nobody is let in.
         public var keys: [String] = []
         /// Lets in everybody, key or not. Only where nobody else can reach the worker.
-        public var insecure = false
+        public var insecure = PublishSettings.insecure.defaultValue
         /// Tells errors by the status instead of in a 200 answer; a client may ask for it with a field of its own.
         public var transportErrors = false
         /// How long the layer may take to accept a publication; then the answer is error 100.
-        public var layerTimeout = TimeAmount.seconds(5)
+        public var layerTimeout: TimeAmount = .init(PublishSettings.layerTimeout.defaultValue)
 
         public init() {}
     }
