@@ -45,7 +45,9 @@ let package = Package(
         .target(name: "ChannelLayer", dependencies: ["JSON", nioCore], swiftSettings: features),
         // What every part has: settings declared once, log keys, metrics.
         .target(name: "Settings", dependencies: ["JSON", nioCore], swiftSettings: features),
-        .target(name: "Telemetry", dependencies: [logging, metrics, nioCore], swiftSettings: features),
+        .target(
+            name: "Telemetry", dependencies: ["HTTP1", "JSON", "Settings", logging, metrics, nioCore, nioPosix],
+            swiftSettings: features),
         // System calls Swift cannot import: descriptor passing, and the files embedded in the binary.
         .target(name: "CDescriptors"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -82,7 +84,7 @@ let package = Package(
         .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport", nioCore], swiftSettings: features),
         .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", nioHTTP1, nioEmbedded], swiftSettings: features),
         .testTarget(name: "ChannelLayerTests", dependencies: ["ChannelLayer", "JSON", "TestSupport", nioCore], swiftSettings: features),
-        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Telemetry", "TestSupport"], swiftSettings: features),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Telemetry", "TestSupport", nioCore, nioPosix, logging, metrics], swiftSettings: features),
         .testTarget(name: "GatewayTests", dependencies: ["Gateway", "TestSupport", nioEmbedded, nioPosix], swiftSettings: features),
         .testTarget(name: "RouterTests", dependencies: ["Router", "Upstream", "TestSupport", nioEmbedded, nioPosix], swiftSettings: features),
         .testTarget(
