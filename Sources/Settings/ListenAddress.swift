@@ -7,7 +7,7 @@ package enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
     case descriptor(CInt)
 
     /// What a setting wants to hear.
-    package static let wanted = "\"http://HOST:PORT\", \"unix:///PATH\" or \"fd:NUMBER\""
+    package static let wanted = "\"http://HOST:PORT\", \"unix:///PATH\" or \"fd://NUMBER\""
 
     /// - Throws: what is wrong with `text`.
     package init(_ text: String) throws(SettingMismatch) {
@@ -17,7 +17,7 @@ package enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
                 throw SettingMismatch(wanted: "\"unix://\" and an absolute path of at most 99 bytes")
             }
             self = .unix(path: path)
-        } else if let number = Self.rest(of: text, after: "fd:") {
+        } else if let number = Self.rest(of: text, after: "fd://") {
             guard let number = CInt(number), number >= 0 else { throw SettingMismatch(wanted: Self.wanted) }
             self = .descriptor(number)
         } else if let authority = Self.rest(of: text, after: "http://") {
@@ -48,7 +48,7 @@ package enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .tcp(let host, let port): host.contains(":") ? "http://[\(host)]:\(port)" : "http://\(host):\(port)"
         case .unix(let path): "unix://\(path)"
-        case .descriptor(let number): "fd:\(number)"
+        case .descriptor(let number): "fd://\(number)"
         }
     }
 }

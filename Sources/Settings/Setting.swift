@@ -90,6 +90,26 @@ package struct StructuredSetting: AnySetting {
 
 // MARK: Short declarations
 
+extension Setting where Value: SettingValue {
+    /// A setting with a rule of its own.
+    ///
+    /// - Parameters:
+    ///   - bounds: what a value must be, as the end of "wanted …".
+    ///   - accepts: whether a value is that.
+    package init(
+        _ name: String, default defaultValue: Value, help: String, isSecret: Bool = false, example: String? = nil,
+        bounds: String, accepts: @escaping @Sendable (Value) -> Bool
+    ) {
+        let kind = Value.settingKind.converted(wanted: bounds) { value in
+            guard accepts(value) else { throw SettingMismatch(wanted: bounds) }
+            return value
+        } back: {
+            $0
+        }
+        self.init(name, default: defaultValue, kind: kind, help: help, isSecret: isSecret, example: example)
+    }
+}
+
 extension Setting where Value == String {
     /// One of a few words.
     package init(_ name: String, default defaultValue: String, oneOf words: [String], help: String) {

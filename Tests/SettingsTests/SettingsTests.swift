@@ -134,13 +134,13 @@ func reader(
     @Test(arguments: [
         ("http://127.0.0.1:8000", ListenAddress.tcp(host: "127.0.0.1", port: 8_000)),
         ("http://[::1]:0/", .tcp(host: "::1", port: 0)), ("unix:///run/c.sock", .unix(path: "/run/c.sock")),
-        ("fd:0", .descriptor(0)),
+        ("fd://0", .descriptor(0)),
     ]) func addressesToListenOn(text: String, address: ListenAddress) throws {
         #expect(try ListenAddress(text) == address)
     }
 
     @Test(arguments: [
-        "", "127.0.0.1", "http://", "http://host", "http://:1", "http://h:65536", "http://u@h:1", "unix://run", "fd:-1",
+        "", "127.0.0.1", "http://", "http://host", "http://:1", "http://h:65536", "http://u@h:1", "unix://run", "fd://-1", "fd:0",
         "https://h:1", "unix:///" + String(repeating: "a", count: 200),
     ]) func whatIsNoAddressIsRefused(text: String) {
         #expect(throws: SettingMismatch.self) { try ListenAddress(text) }
