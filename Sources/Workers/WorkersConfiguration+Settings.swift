@@ -6,8 +6,8 @@ extension WorkersConfiguration {
     /// The values of all settings under `workers`; faults are the reader's.
     package init(reading reader: SettingsReader) {
         self.init()
-        self.listen = Listen(reader.value(WorkersSettings.listen)) ?? self.listen
-        self.socketMode = WorkersSettings.mode(reader.value(WorkersSettings.socketMode))
+        self.listen = Listen(reader.value(WorkersSettings.listen))
+        self.socketMode = reader.value(WorkersSettings.socketMode)
         self.threads = reader.value(WorkersSettings.threads)
         self.queue = reader.value(WorkersSettings.queue)
         self.requestTimeout = TimeAmount(reader.value(WorkersSettings.requestTimeout))
@@ -28,22 +28,13 @@ extension WorkersConfiguration {
 }
 
 extension WorkersConfiguration.Listen {
-    /// Reads `http://host:port`, `http://[::1]:port`, `unix:///path` and `fd://number`.
-    package init?(_ text: String) {
-        if text.hasPrefix("unix:///") {
-            self = .unix(path: String(text.dropFirst("unix://".count)))
-        } else if text.hasPrefix("fd://") {
-            guard let number = CInt(text.dropFirst("fd://".count)), number >= 0 else { return nil }
-            self = .descriptor(number)
-        } else {
-            guard text.hasPrefix("http://"), let colon = text.lastIndex(of: ":"),
-                let port = UInt16(text[text.index(after: colon)...])
-            else { return nil }
-            var host = text[..<colon].dropFirst("http://".count)
-            if host.first == "[", host.last == "]" { host = host.dropFirst().dropLast() }
-            guard !host.isEmpty, !host.contains("/") else { return nil }
-            self = .tcp(host: String(host), port: Int(port))
-        }
+    package init(_ address: ListenAddress) {
+        self =
+            switch address {
+            case .tcp(let host, let port): .tcp(host: host, port: port)
+            case .unix(let path): .unix(path: path)
+            case .descriptor(let number): .descriptor(number)
+            }
     }
 }
 

@@ -1,18 +1,18 @@
+import HTTP1
 package import Settings
 
 /// The settings of a worker process.
 package enum WorkersSettings {
     package static let listen = Setting(
-        "workers.listen", default: "http://127.0.0.1:8002",
-        help: "Where the worker listens: http://host:port, unix:///path, or fd://0 for a socket it inherits "
-            + "(0 under supervisord's fcgi-program, 3 under systemd).",
-        bounds: "http://host:port, unix:///path or fd://number",
-        accepts: { WorkersConfiguration.Listen($0) != nil })
+        "workers.listen", default: ListenAddress.tcp(host: "127.0.0.1", port: 8002), kind: .listenAddress,
+        help:
+            "Where the worker listens; fd: is a socket it inherits, 0 under supervisord's fcgi-program, 3 under systemd."
+    )
     package static let socketMode = Setting(
-        "workers.socket_mode", default: "",
-        help: "Permission bits of the Unix socket's file, for example 0660; empty leaves them to the umask. Whoever "
-            + "may write to it is believed about a visitor's address.",
-        bounds: "an octal number such as \"0660\"", accepts: { $0.isEmpty || WorkersSettings.mode($0) != nil })
+        "workers.socket_mode", default: nil, kind: SettingKind<String>.permissions.orNone,
+        help: "Permission bits of the Unix socket's file; the umask's when left out. Whoever may write to it is "
+            + "believed about a visitor's address.",
+        example: "0660")
     package static let threads = Setting(
         "workers.threads", default: 8, in: 1...1_024, unit: "threads",
         help: "How many requests are answered at once, each on a thread of its own.")
@@ -46,33 +46,29 @@ package enum WorkersSettings {
         "workers.body_limit", default: 1_048_576, in: 0...1_073_741_824, unit: "bytes",
         help: "Size of one request's body. More is answered 413. Bodies are held in memory.")
     package static let trustedProxies = Setting(
-        "workers.trusted_proxies", default: ["127.0.0.1", "::1"],
-        help:
-            "Addresses and ranges whose X-Forwarded-For and X-Real-IP are believed. The peer of a Unix socket always is.",
-        bounds: "a list of addresses such as \"10.0.0.0/8\"",
-        accepts: { (try? WorkersConfiguration.trusted($0)) != nil })
+        "workers.trusted_proxies", default: ["127.0.0.1", "::1"], kind: SettingKind<String>.proxy.list(),
+        help: "Addresses and ranges whose X-Forwarded-For and X-Real-IP are believed. The peer of a Unix socket always "
+            + "is.")
 
     package static let all: [any AnySetting] = [
         listen, socketMode, threads, queue, requestTimeout, stuckThreads, connections, writeTimeout, headTimeout,
         bodyTimeout, idleTimeout, bodyLimit, trustedProxies,
     ]
-
-    static func mode(_ text: String) -> UInt16? { UInt16(text, radix: 8).flatMap { $0 <= 0o777 ? $0 : nil } }
 }
 
 /// The settings of the publish API.
 package enum PublishSettings {
     package static let keys = Setting(
         "api.keys", default: [String](),
-        help:
-            "Keys that may publish, in X-API-Key or Authorization: apikey …. Give them as ${NAME} from the environment. "
-            + "Without any, nobody may.", isSecret: true)
+        help: "Keys that may publish, in X-API-Key or Authorization: apikey …; without any nobody may. They are "
+            + "secrets: name variables of the environment here.",
+        isSecret: true, example: "${CARILLON_API_KEY}")
     package static let insecure = Setting(
         "api.insecure", default: false,
         help: "Lets everybody publish, key or not. Only where nobody else can reach the worker.")
     package static let prefix = Setting(
-        "api.prefix", default: "/api/", help: "What the paths of the publish API begin with.",
-        bounds: "a path that begins and ends with /", accepts: { $0.hasPrefix("/") && $0.hasSuffix("/") })
+        "api.prefix", default: "/api/", kind: SettingKind<String>.folder,
+        help: "What the paths of the publish API begin with.")
     package static let errorMode = Setting(
         "api.error_mode", default: "result", oneOf: ["result", "transport"],
         help: "How errors are told: in a 200 answer, or by the status. A client may ask for the latter with "
@@ -82,4 +78,38 @@ package enum PublishSettings {
         help: "How long the layer may take to accept a publication. Then the answer is error 100.")
 
     package static let all: [any AnySetting] = [keys, insecure, prefix, errorMode, layerTimeout]
+}
+
+extension SettingKind where Value == String {
+    /// Permission bits as `chmod` has them.
+    fileprivate static var permissions: SettingKind<UInt16> {
+        let wanted = "an octal number such as \"0660\""
+        return SettingKind<String>.string(wanted).converted { text in
+            guard let mode = UInt16(text, radix: 8), mode <= 0o777 else { throw SettingMismatch(wanted: wanted) }
+            return mode
+        } back: {
+            "0" + String($0, radix: 8)
+        }
+    }
+
+    /// An address or a range of addresses.
+    fileprivate static var proxy: SettingKind<String> {
+        SettingKind<String>.string("addresses such as \"127.0.0.1\", \"10.0.0.0/8\" or \"::1\"").converted { text in
+            _ = try TrustedProxies([text])
+            return text
+        } back: {
+            $0
+        }
+    }
+
+    /// The beginning of paths.
+    fileprivate static var folder: SettingKind<String> {
+        let wanted = "a path that begins and ends with \"/\""
+        return SettingKind<String>.string(wanted).converted { text in
+            guard text.hasPrefix("/"), text.hasSuffix("/") else { throw SettingMismatch(wanted: wanted) }
+            return text
+        } back: {
+            $0
+        }
+    }
 }

@@ -32,24 +32,23 @@ struct WorkersSettingsTests {
         #expect(configuration.listen == .unix(path: "/run/w.sock") && configuration.socketMode == 0o660)
         #expect(configuration.threads == 2 && configuration.requestTimeout == .milliseconds(250))
         #expect(api.keys == ["secret"] && api.transportErrors)
-        #expect(reader.entries.allSatisfy { !$0.value.contains("secret") })
     }
 
     @Test(arguments: [
-        #""listen": "tcp:8002""#, #""listen": "http://host""#, #""listen": "fd://x""#, #""threads": 0"#,
-        #""queue": -1"#,
+        #""listen": "tcp:8002""#, #""listen": "http://host""#, #""listen": "fd:x""#, #""threads": 0"#, #""queue": -1"#,
         #""request_timeout": "soon""#, #""trusted_proxies": ["localhost"]"#, #""socket_mode": "0999""#, #""thread": 1"#,
     ])
     func whatCannotBeUsedIsAFault(_ member: String) {
         let reader = SettingsReader(
             path: "s.json", text: ByteBuffer(string: #"{"workers": {\#(member)}}"#), known: self.known)
         _ = WorkersConfiguration(reading: reader)
-        #expect(reader.faults.count == 1)
+        let faults = #expect(throws: SettingsFaults.self) { try reader.finish() }
+        #expect(faults?.faults.count == 1)
     }
 
-    @Test func addressesReadBack() {
-        for text in ["http://127.0.0.1:8002", "http://[::1]:0", "unix:///a/b"] {
-            #expect(WorkersConfiguration.Listen(text).map(String.init(describing:)) == text)
-        }
+    @Test func everySettingIsReadAndListedOnce() {
+        let names = self.known.map(\.name)
+        #expect(Set(names).count == names.count)
+        #expect(self.known.allSatisfy { $0.help.hasSuffix(".") })
     }
 }
