@@ -34,7 +34,7 @@ public protocol ChannelLayer: Sendable {
     /// Ends a membership. No error when there is none.
     func groupDiscard(_ group: GroupName, _ channel: ChannelName) async throws(LayerError)
 
-    /// Forgets every message and membership.
+    /// Forgets every message and every channel's membership. Readers go on waiting, feeds go on following.
     func flush() async throws(LayerError)
 
     /// Ends all waits with `closed` and releases what the layer holds. Idempotent.
@@ -66,7 +66,10 @@ public protocol GroupFeed: Sendable {
     /// Stops to follow `group`. A message already on its way may still arrive.
     func unfollow(_ group: GroupName)
 
-    /// Stops everything. No call to the listener begins after this returns.
+    /// Stops everything. No call to the listener begins, or goes on, after this returns.
+    ///
+    /// Waits for calls that are under way. So it must not be called from inside one, nor while a lock is held that the
+    /// listener takes.
     func close()
 }
 

@@ -10,13 +10,27 @@ public struct LayerMessage: Sendable, Equatable {
 
     /// The value under a text key, or `nil`.
     public subscript(key: String) -> LayerValue? {
-        self.entries.last { $0.key == .string(key) }?.value
+        for entry in self.entries.reversed() {
+            if case .string(let name) = entry.key, name == key { return entry.value }
+        }
+        return nil
     }
 
     /// The text under `type`, which consumers and rules dispatch by; `nil` when there is none or it is no text.
     public var type: String? {
         guard case .string(let type)? = self["type"] else { return nil }
         return type
+    }
+
+    /// Keys that the layers of the Python packages add on the way, and that no application may use.
+    public static let reservedKeys = ["__asgi_channel__", "__asgi_group__"]
+
+    /// The first reserved key in the message. Every layer refuses to send a message that has one.
+    public var reservedKey: String? {
+        for entry in self.entries {
+            if case .string(let key) = entry.key, Self.reservedKeys.contains(key) { return key }
+        }
+        return nil
     }
 }
 
@@ -27,7 +41,7 @@ extension LayerMessage: ExpressibleByDictionaryLiteral {
 }
 
 /// A value in a layer message. All that MessagePack can say is kept, also what no Channels application writes.
-public indirect enum LayerValue: Sendable, Equatable {
+public enum LayerValue: Sendable, Equatable {
     case null
     case bool(Bool)
     case int(Int64)
@@ -50,6 +64,27 @@ public indirect enum LayerValue: Sendable, Equatable {
         public init(key: LayerValue, value: LayerValue) {
             self.key = key
             self.value = value
+        }
+    }
+
+    /// How many arrays and maps may be open at once in a message that is sent. JSON text, which is bounded to 64 by
+    /// itself, fits into a message with room to spare.
+    package static let maximumDepth = 128
+}
+
+extension LayerValue {
+    /// What a JSON tree says.
+    package init(_ json: JSONValue) {
+        switch json.kind {
+        case .null: self = .null
+        case .bool(let value): self = .bool(value)
+        case .integer(let value): self = .int(value)
+        case .unsigned(let value): self = .uint(value)
+        case .double(let value): self = .double(value)
+        case .string(let value): self = .string(value)
+        case .array(let elements): self = .array(elements.map(LayerValue.init))
+        case .object(let members):
+            self = .map(members.map { Entry(key: .string($0.key), value: LayerValue($0.value)) })
         }
     }
 }

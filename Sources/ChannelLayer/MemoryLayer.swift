@@ -3,13 +3,16 @@ import Synchronization
 /// The layer of one process: no broker, nothing outlives it. What `carillon serve` runs on, and tests.
 ///
 /// A publish to a group that gateways follow takes one lock, looks the group up once, and calls the listeners on the
-/// sender's thread, outside the lock.
+/// sender's thread, outside the lock; nothing is allocated or encoded. Messages arrive as they were sent: JSON text stays
+/// JSON text.
+///
+/// Capacity is counted for each channel's full name, so that of the channels of one process only the full one refuses.
 public final class MemoryLayer: ChannelLayer {
     private let state: Mutex<MemoryState>
     private let observer: (any LayerObserver)?
     private let now: @Sendable () -> ContinuousClock.Instant
     private let processName: String
-    private let lastLocalName = Atomic<UInt64>(0)
+    private let lastID = Atomic<UInt64>(0)
 
     /// - Parameters:
     ///   - observer: is told what is dropped.
@@ -24,7 +27,18 @@ public final class MemoryLayer: ChannelLayer {
         self.processName = String(UInt64.random(in: .min ... .max), radix: 36)
     }
 
-    // MARK: Channels
+    static let closed = LayerError(.closed, "the layer was closed")
+    private static let cancelled = LayerError(.cancelled, "the waiting task was cancelled")
+
+    /// What the layer holds, for tests of what it lets go.
+    package var holdings: (mailboxes: Int, groups: Int, cancelledEarly: Int) { self.state.withLock { $0.holdings } }
+
+    /// How many tasks wait for a message of `channel`, for tests.
+    package func readersWaiting(on channel: ChannelName) -> Int {
+        self.state.withLock { $0.readersWaiting(on: channel) }
+    }
+
+    // MARK: Sending to a channel
 
     public func send(_ message: LayerMessage, to channel: ChannelName) async throws(LayerError) {
         if let error = self.deposit(message, in: channel) { throw error }
@@ -34,55 +48,69 @@ public final class MemoryLayer: ChannelLayer {
         _ message: LayerMessage, to channel: ChannelName, completion: (@Sendable (LayerError?) -> Void)?
     ) {
         let error = self.deposit(message, in: channel)
-        if completion == nil, error?.code == .channelFull {
-            self.observer?.dropped(.overCapacity, name: channel.text, count: 1)
-        }
-        completion?(error)
+        if let completion { return completion(error) }
+        if let error { self.count(error, name: channel.text) }
     }
 
     private func deposit(_ message: LayerMessage, in channel: ChannelName) -> LayerError? {
+        if let error = Self.refusal(of: message) { return error }
         let now = self.now()
-        let (outcome, expired) = self.state.withLock { state in
-            (state.deposit(message, in: channel, at: now), state.takeExpired())
+        let (outcome, expired) = self.state.withLock { state -> (MemoryState.Deposit?, [(name: String, count: Int)]) in
+            guard !state.isClosed else { return (nil, []) }
+            return (state.deposit(message, in: channel, at: now), state.takeExpired())
         }
         self.tell(expired)
         switch outcome {
+        case nil: return Self.closed
         case .stored: return nil
         case .taken(let reader):
             reader.resume(returning: .success(message))
             return nil
         case .full:
-            return LayerError(.channelFull, "\(channel) holds as many messages as it may; they are not read fast enough")
-        case .closed: return Self.closed
+            return LayerError(.channelFull, "\(channel) holds as many messages as it may; it is not read fast enough")
         }
     }
 
+    // MARK: Receiving
+
     public func receive(from channel: ChannelName) async throws(LayerError) -> LayerMessage {
-        let reader = self.state.withLock { $0.makeReaderID() }
+        guard !Task.isCancelled else { throw Self.cancelled }
+        // Usually something is there already, and nothing has to be set up for waiting.
+        let now = self.now()
+        let (message, expired, isClosed) = self.state.withLock { state in
+            (state.take(from: channel, at: now), state.takeExpired(), state.isClosed)
+        }
+        self.tell(expired)
+        if let message { return message }
+        guard !isClosed else { throw Self.closed }
+        return try await self.wait(on: channel)
+    }
+
+    private func wait(on channel: ChannelName) async throws(LayerError) -> LayerMessage {
+        let id = self.lastID.wrappingAdd(1, ordering: .relaxed).newValue
         let outcome = await withTaskCancellationHandler {
-            await withCheckedContinuation { (continuation: MemoryState.Reader) in
+            await withCheckedContinuation { (reader: MemoryState.Reader) in
                 let now = self.now()
-                let (outcome, expired) = self.state.withLock { state in
-                    (state.take(from: channel, reader: reader, continuation, at: now), state.takeExpired())
+                let outcome = self.state.withLock { state -> MemoryState.Take? in
+                    state.isClosed ? nil : state.take(from: channel, id, reader, at: now)
                 }
-                self.tell(expired)
                 switch outcome {
-                case .message(let message): continuation.resume(returning: .success(message))
-                case .closed: continuation.resume(returning: .failure(Self.closed))
-                case .cancelled: continuation.resume(returning: .failure(Self.cancelled))
+                case nil: reader.resume(returning: .failure(Self.closed))
+                case .message(let message): reader.resume(returning: .success(message))
+                case .cancelled: reader.resume(returning: .failure(Self.cancelled))
                 case .waiting: break
                 }
             }
         } onCancel: {
-            self.state.withLock { $0.cancel(reader, on: channel) }?.resume(returning: .failure(Self.cancelled))
+            self.state.withLock { $0.cancel(id, on: channel) }?.resume(returning: .failure(Self.cancelled))
         }
-        // Cancelled after the message was there: the message counts.
-        if Task.isCancelled { self.state.withLock { $0.forget(reader) } }
+        // Cancelled when the message was there already: the message counts.
+        if Task.isCancelled { self.state.withLock { $0.forget(id) } }
         return try outcome.get()
     }
 
     public func newChannel(prefix: String) async throws(LayerError) -> ChannelName {
-        let local = self.lastLocalName.wrappingAdd(1, ordering: .relaxed).newValue
+        let local = self.lastID.wrappingAdd(1, ordering: .relaxed).newValue
         return try ChannelName("\(prefix).\(self.processName)!\(String(local, radix: 36))")
     }
 
@@ -90,7 +118,11 @@ public final class MemoryLayer: ChannelLayer {
 
     public func groupAdd(_ group: GroupName, _ channel: ChannelName) async throws(LayerError) {
         let now = self.now()
-        self.state.withLock { $0.add(channel, to: group, at: now) }
+        let isClosed = self.state.withLock { state in
+            if !state.isClosed { state.add(channel, to: group, at: now) }
+            return state.isClosed
+        }
+        guard !isClosed else { throw Self.closed }
     }
 
     public func groupDiscard(_ group: GroupName, _ channel: ChannelName) async throws(LayerError) {
@@ -105,14 +137,20 @@ public final class MemoryLayer: ChannelLayer {
         _ message: LayerMessage, toGroup group: GroupName, completion: (@Sendable (LayerError?) -> Void)?
     ) {
         let error = self.distribute(message, to: group)
-        completion?(error)
+        if let completion { return completion(error) }
+        if let error { self.count(error, name: group.text) }
     }
 
     private func distribute(_ message: LayerMessage, to group: GroupName) -> LayerError? {
+        if let error = Self.refusal(of: message) { return error }
         let audience = self.state.withLock { $0.audience(of: group) }
         guard let audience else { return Self.closed }
-        for listener in audience.listeners { listener.arrived(message, in: group) }
-        guard audience.hasChannels else { return nil }
+        for feed in audience.feeds { feed.deliver(message, in: group) }
+        if audience.hasChannels { self.distributeToChannels(message, of: group) }
+        return nil
+    }
+
+    private func distributeToChannels(_ message: LayerMessage, of group: GroupName) {
         let now = self.now()
         let (readers, full, expired) = self.state.withLock { state in
             let (readers, full) = state.distribute(message, to: group, at: now)
@@ -121,42 +159,52 @@ public final class MemoryLayer: ChannelLayer {
         for reader in readers { reader.resume(returning: .success(message)) }
         self.tell(expired)
         if full > 0 { self.observer?.dropped(.overCapacity, name: group.text, count: full) }
-        return nil
     }
 
+    // MARK: Feeds
+
     public func openFeed(_ listener: any GroupFeedListener) -> any GroupFeed {
-        MemoryFeed(layer: self, id: self.state.withLock { $0.open(listener) })
+        let feed = MemoryFeed(listener, of: self)
+        if !self.state.withLock({ $0.open(feed) }) { feed.end() }
+        return feed
     }
+
+    func follow(_ group: GroupName, by feed: MemoryFeed) -> Bool {
+        self.state.withLock { $0.follow(group, by: feed) }
+    }
+
+    func unfollow(_ group: GroupName, by feed: MemoryFeed) { self.state.withLock { $0.unfollow(group, by: feed) } }
+
+    func forget(_ feed: MemoryFeed) { self.state.withLock { $0.close(feed) } }
 
     // MARK: The end
 
-    public func flush() async throws(LayerError) {
-        self.state.withLock { $0.flush() }
-    }
+    public func flush() async throws(LayerError) { self.state.withLock { $0.flush() } }
 
     public func close() async {
-        for reader in self.state.withLock({ $0.close() }) { reader.resume(returning: .failure(Self.closed)) }
+        let (readers, feeds) = self.state.withLock { $0.close() }
+        for reader in readers { reader.resume(returning: .failure(Self.closed)) }
+        for feed in feeds { feed.end() }
+    }
+
+    // MARK: What went wrong
+
+    private static func refusal(of message: LayerMessage) -> LayerError? {
+        message.reservedKey.map {
+            LayerError(.invalidMessage, "the key \($0) is reserved for the layers; name it otherwise")
+        }
+    }
+
+    /// A message that nobody waits to hear about was not taken.
+    private func count(_ error: LayerError, name: String) {
+        switch error.code {
+        case .channelFull: self.observer?.dropped(.overCapacity, name: name, count: 1)
+        case .closed: self.observer?.dropped(.unavailable, name: name, count: 1)
+        default: self.observer?.dropped(.invalid, name: name, count: 1)
+        }
     }
 
     private func tell(_ expired: [(name: String, count: Int)]) {
         for (name, count) in expired { self.observer?.dropped(.expired, name: name, count: count) }
-    }
-
-    private static let closed = LayerError(.closed, "the layer was closed")
-    private static let cancelled = LayerError(.cancelled, "the waiting task was cancelled")
-
-    /// One gateway's feed.
-    private struct MemoryFeed: GroupFeed {
-        let layer: MemoryLayer
-        let id: MemoryState.FeedID
-
-        func follow(_ group: GroupName, ready: @escaping @Sendable (LayerError?) -> Void) {
-            let isOpen = self.layer.state.withLock { $0.follow(group, by: self.id) }
-            ready(isOpen ? nil : MemoryLayer.closed)
-        }
-
-        func unfollow(_ group: GroupName) { self.layer.state.withLock { $0.unfollow(group, by: self.id) } }
-
-        func close() { self.layer.state.withLock { $0.close(self.id) } }
     }
 }

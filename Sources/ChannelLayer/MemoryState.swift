@@ -1,151 +1,193 @@
-/// All that a `MemoryLayer` knows. A value: it never calls out; what must be resumed or told is returned.
+/// All that a `MemoryLayer` knows. It never calls out; what must be resumed or told is returned.
 struct MemoryState {
     typealias Reader = CheckedContinuation<Result<LayerMessage, LayerError>, Never>
     typealias Instant = ContinuousClock.Instant
     typealias ReaderID = UInt64
-    typealias FeedID = UInt64
 
-    enum Deposit { case stored, taken(Reader), full, closed }
-    enum Take { case message(LayerMessage), waiting, cancelled, closed }
+    enum Deposit { case stored, taken(Reader), full }
+    enum Take { case message(LayerMessage), waiting, cancelled }
 
-    /// Who hears a group.
+    /// Who hears a group. Copying it allocates nothing.
     struct Audience {
-        fileprivate(set) var listeners: [any GroupFeedListener] = []
-        fileprivate(set) var hasChannels = false
-    }
-
-    private struct Mailbox {
-        var messages: [(message: LayerMessage, expires: Instant)] = []
-        /// How many at the front of `messages` are gone already; cut off in larger pieces, so that taking is O(1).
-        var taken = 0
-        var readers: [(id: ReaderID, reader: Reader)] = []
-
-        var count: Int { self.messages.count - self.taken }
-        var isUnused: Bool { self.count == 0 && self.readers.isEmpty }
-
-        mutating func popFirst() -> LayerMessage? {
-            guard self.taken < self.messages.count else { return nil }
-            let message = self.messages[self.taken].message
-            self.taken += 1
-            if self.taken > 32, self.taken * 2 > self.messages.count {
-                self.messages.removeFirst(self.taken)
-                self.taken = 0
-            }
-            return message
-        }
-    }
-
-    private struct Group {
-        var members: [ChannelName: Instant] = [:]
-        /// In the order they joined.
-        var order: [ChannelName] = []
-        var feeds: [FeedID] = []
-        var audience = Audience()
-        var isUnused: Bool { self.members.isEmpty && self.feeds.isEmpty }
+        var feeds: [MemoryFeed] = []
+        var hasChannels = false
     }
 
     private let configuration: LayerConfiguration
-    private var mailboxes: [ChannelName: Mailbox] = [:]
-    private var groups: [GroupName: Group] = [:]
-    private var feeds: [FeedID: any GroupFeedListener] = [:]
+    private var mailboxes = MemoryRoster<Mailbox>()
+    private var groups = MemoryRoster<Group>()
+    /// Open feeds, with the groups each follows.
+    private var follows: [ObjectIdentifier: (feed: MemoryFeed, groups: Set<GroupName>)] = [:]
     /// Readers whose task was cancelled before they began to wait.
     private var cancelledEarly: Set<ReaderID> = []
-    private var lastID: UInt64 = 0
-    private var isClosed = false
     private var expired: [(name: String, count: Int)] = []
-    private var nextSweep: Instant?
+    private(set) var isClosed = false
 
     init(configuration: LayerConfiguration) { self.configuration = configuration }
 
-    // MARK: Channels
-
-    mutating func deposit(_ message: LayerMessage, in channel: ChannelName, at now: Instant) -> Deposit {
-        guard !self.isClosed else { return .closed }
-        self.sweepNowAndThen(now)
-        var mailbox = self.mailboxes.removeValue(forKey: channel) ?? Mailbox()
-        defer { if !mailbox.isUnused { self.mailboxes[channel] = mailbox } }
-        if !mailbox.readers.isEmpty { return .taken(mailbox.readers.removeFirst().reader) }
-        self.dropExpired(&mailbox, channel, now)
-        guard mailbox.count < self.configuration.capacity(of: channel) else { return .full }
-        mailbox.messages.append((message, now + self.configuration.expiry))
-        return .stored
+    /// What the layer holds, for tests of what it lets go.
+    var holdings: (mailboxes: Int, groups: Int, cancelledEarly: Int) {
+        (self.mailboxes.count, self.groups.count, self.cancelledEarly.count)
     }
 
-    mutating func makeReaderID() -> ReaderID {
-        self.lastID += 1
-        return self.lastID
-    }
-
-    mutating func take(from channel: ChannelName, reader: ReaderID, _ waiting: Reader, at now: Instant) -> Take {
-        if self.cancelledEarly.remove(reader) != nil { return .cancelled }
-        guard !self.isClosed else { return .closed }
-        var mailbox = self.mailboxes.removeValue(forKey: channel) ?? Mailbox()
-        defer { if !mailbox.isUnused { self.mailboxes[channel] = mailbox } }
-        self.dropExpired(&mailbox, channel, now)
-        if let message = mailbox.popFirst() { return .message(message) }
-        mailbox.readers.append((reader, waiting))
-        return .waiting
-    }
-
-    /// The reader's task was cancelled. Returns whom to tell, unless the reader has a message already or does not wait yet.
-    mutating func cancel(_ reader: ReaderID, on channel: ChannelName) -> Reader? {
-        guard let index = self.mailboxes[channel]?.readers.firstIndex(where: { $0.id == reader }) else {
-            self.cancelledEarly.insert(reader)
-            return nil
-        }
-        let waiting = self.mailboxes[channel]?.readers.remove(at: index).reader
-        if self.mailboxes[channel]?.isUnused == true { self.mailboxes[channel] = nil }
-        return waiting
-    }
-
-    /// The reader has its answer.
-    mutating func forget(_ reader: ReaderID) { self.cancelledEarly.remove(reader) }
-
-    private mutating func dropExpired(_ mailbox: inout Mailbox, _ channel: ChannelName, _ now: Instant) {
-        var count = 0
-        while mailbox.taken < mailbox.messages.count, mailbox.messages[mailbox.taken].expires <= now {
-            _ = mailbox.popFirst()
-            count += 1
-        }
-        if count > 0 { self.expired.append((channel.text, count)) }
-    }
-
-    /// Once per expiry everything is looked through, so that what nobody reads and nobody writes to any more goes too.
-    private mutating func sweepNowAndThen(_ now: Instant) {
-        guard let due = self.nextSweep else {
-            self.nextSweep = now + self.configuration.expiry
-            return
-        }
-        guard now >= due else { return }
-        self.nextSweep = now + self.configuration.expiry
-        for (channel, var mailbox) in self.mailboxes {
-            self.dropExpired(&mailbox, channel, now)
-            self.mailboxes[channel] = mailbox.isUnused ? nil : mailbox
-        }
-    }
-
+    /// What expired since the last call.
     mutating func takeExpired() -> [(name: String, count: Int)] {
         guard !self.expired.isEmpty else { return [] }
         defer { self.expired = [] }
         return self.expired
     }
+}
 
-    // MARK: Groups
+// MARK: - Channels
 
-    mutating func add(_ channel: ChannelName, to group: GroupName, at now: Instant) {
-        var known = self.groups[group] ?? Group()
-        if known.members.updateValue(now + self.configuration.groupExpiry, forKey: channel) == nil {
-            known.order.append(channel)
+extension MemoryState {
+    /// One channel. It holds messages, or readers wait for some; never both.
+    private final class Mailbox: MemoryRosterEntry {
+        let name: ChannelName
+        let capacity: Int
+        var place = 0
+        var messages = MemoryQueue<(message: LayerMessage, expires: Instant)>()
+        var readers = MemoryQueue<(id: ReaderID, reader: Reader)>()
+        var isUnused: Bool { self.messages.isEmpty && self.readers.isEmpty }
+
+        init(name: ChannelName, capacity: Int) {
+            self.name = name
+            self.capacity = capacity
         }
-        known.audience.hasChannels = true
-        self.groups[group] = known
     }
 
-    mutating func discard(_ channel: ChannelName, from group: GroupName) {
-        guard var known = self.groups[group], known.members.removeValue(forKey: channel) != nil else { return }
-        known.order.removeAll { $0 == channel }
-        known.audience.hasChannels = !known.members.isEmpty
-        self.groups[group] = known.isUnused ? nil : known
+    mutating func deposit(_ message: LayerMessage, in channel: ChannelName, at now: Instant) -> Deposit {
+        self.sweepMailboxes(now)
+        let mailbox = self.mailbox(of: channel)
+        if let (_, reader) = mailbox.readers.popFirst() {
+            if mailbox.isUnused { self.mailboxes.remove(mailbox) }
+            return .taken(reader)
+        }
+        self.dropExpired(mailbox, now)
+        guard mailbox.messages.count < mailbox.capacity else { return .full }
+        mailbox.messages.append((message, now + self.configuration.expiry))
+        return .stored
+    }
+
+    /// The oldest message of `channel`, if there is one.
+    mutating func take(from channel: ChannelName, at now: Instant) -> LayerMessage? {
+        guard let mailbox = self.mailboxes[channel] else { return nil }
+        self.dropExpired(mailbox, now)
+        let message = mailbox.messages.popFirst()?.message
+        if mailbox.isUnused { self.mailboxes.remove(mailbox) }
+        return message
+    }
+
+    /// The oldest message of `channel`, or a place at the end of those who wait.
+    mutating func take(from channel: ChannelName, _ id: ReaderID, _ reader: Reader, at now: Instant) -> Take {
+        if self.cancelledEarly.remove(id) != nil { return .cancelled }
+        if let message = self.take(from: channel, at: now) { return .message(message) }
+        self.mailbox(of: channel).readers.append((id, reader))
+        return .waiting
+    }
+
+    /// The reader's task was cancelled. Returns whom to tell, unless it has a message already or does not wait yet.
+    mutating func cancel(_ id: ReaderID, on channel: ChannelName) -> Reader? {
+        guard let mailbox = self.mailboxes[channel], let found = mailbox.readers.remove(where: { $0.id == id }) else {
+            self.cancelledEarly.insert(id)
+            return nil
+        }
+        if mailbox.isUnused { self.mailboxes.remove(mailbox) }
+        return found.reader
+    }
+
+    /// The reader has its answer, and was cancelled.
+    mutating func forget(_ id: ReaderID) { self.cancelledEarly.remove(id) }
+
+    func readersWaiting(on channel: ChannelName) -> Int { self.mailboxes[channel]?.readers.count ?? 0 }
+
+    private mutating func mailbox(of channel: ChannelName) -> Mailbox {
+        if let mailbox = self.mailboxes[channel] { return mailbox }
+        let mailbox = Mailbox(name: channel, capacity: self.configuration.capacity(of: channel))
+        self.mailboxes.insert(mailbox)
+        return mailbox
+    }
+
+    private mutating func dropExpired(_ mailbox: Mailbox, _ now: Instant) {
+        var count = 0
+        while let first = mailbox.messages.first, first.expires <= now {
+            _ = mailbox.messages.popFirst()
+            count += 1
+        }
+        if count > 0 { self.expired.append((mailbox.name.text, count)) }
+    }
+
+    /// What nobody reads and nobody writes to any more goes too, two mailboxes at a time.
+    private mutating func sweepMailboxes(_ now: Instant) {
+        for _ in 0..<2 {
+            guard let mailbox = self.mailboxes.next() else { return }
+            self.dropExpired(mailbox, now)
+            if mailbox.isUnused { self.mailboxes.remove(mailbox) }
+        }
+    }
+}
+
+// MARK: - Groups
+
+extension MemoryState {
+    private final class Group: MemoryRosterEntry {
+        let name: GroupName
+        var place = 0
+        var audience = Audience()
+        private(set) var members: [(channel: ChannelName, expires: Instant)] = []
+        private var places: [ChannelName: Int] = [:]
+        /// Where the next look for expired members begins.
+        private var cursor = 0
+        var isUnused: Bool { self.members.isEmpty && self.audience.feeds.isEmpty }
+
+        init(name: GroupName) { self.name = name }
+
+        func add(_ channel: ChannelName, until expires: Instant) {
+            if let place = self.places[channel] {
+                self.members[place].expires = expires
+            } else {
+                self.places[channel] = self.members.count
+                self.members.append((channel, expires))
+                self.audience.hasChannels = true
+            }
+        }
+
+        func remove(_ channel: ChannelName) {
+            guard let place = self.places.removeValue(forKey: channel) else { return }
+            let last = self.members.removeLast()
+            if place < self.members.count {
+                self.members[place] = last
+                self.places[last.channel] = place
+            }
+            self.audience.hasChannels = !self.members.isEmpty
+        }
+
+        func removeAll() {
+            self.members = []
+            self.places = [:]
+            self.audience.hasChannels = false
+        }
+
+        /// Looks at the next few members, and removes those whose time is over.
+        func sweep(_ count: Int, _ now: Instant) {
+            for _ in 0..<min(count, self.members.count) {
+                self.cursor =
+                    self.cursor == 0 || self.cursor > self.members.count ? self.members.count - 1 : self.cursor - 1
+                guard self.members.indices.contains(self.cursor) else { return }
+                if self.members[self.cursor].expires <= now { self.remove(self.members[self.cursor].channel) }
+            }
+        }
+    }
+
+    mutating func add(_ channel: ChannelName, to group: GroupName, at now: Instant) {
+        for _ in 0..<2 { self.sweepGroup(now) }
+        self.group(group).add(channel, until: now + self.configuration.groupExpiry)
+    }
+
+    mutating func discard(_ channel: ChannelName, from name: GroupName) {
+        guard let group = self.groups[name] else { return }
+        group.remove(channel)
+        if group.isUnused { self.groups.remove(group) }
     }
 
     /// `nil` when the layer is closed.
@@ -157,82 +199,97 @@ struct MemoryState {
     ///
     /// - Returns: the waiting readers who get it, and how many channels were full.
     mutating func distribute(
-        _ message: LayerMessage, to group: GroupName, at now: Instant
+        _ message: LayerMessage, to name: GroupName, at now: Instant
     ) -> (readers: [Reader], full: Int) {
-        guard let known = self.groups[group] else { return ([], 0) }
+        guard let group = self.groups[name] else { return ([], 0) }
         var readers: [Reader] = []
         var full = 0
-        for channel in known.order {
-            guard let expires = known.members[channel] else { continue }
+        for (channel, expires) in group.members {
             guard expires > now else {
-                self.discard(channel, from: group)
+                group.remove(channel)
                 continue
             }
             switch self.deposit(message, in: channel, at: now) {
             case .taken(let reader): readers.append(reader)
             case .full: full += 1
-            case .stored, .closed: break
+            case .stored: break
             }
         }
+        if group.isUnused { self.groups.remove(group) }
         return (readers, full)
     }
 
-    // MARK: Feeds
-
-    mutating func open(_ listener: any GroupFeedListener) -> FeedID {
-        self.lastID += 1
-        self.feeds[self.lastID] = listener
-        return self.lastID
-    }
-
-    /// `false` when the feed or the layer is closed.
-    mutating func follow(_ group: GroupName, by feed: FeedID) -> Bool {
-        guard !self.isClosed, self.feeds[feed] != nil else { return false }
-        var known = self.groups[group] ?? Group()
-        if !known.feeds.contains(feed) { known.feeds.append(feed) }
-        self.groups[group] = self.withListeners(known)
-        return true
-    }
-
-    mutating func unfollow(_ group: GroupName, by feed: FeedID) {
-        guard var known = self.groups[group], known.feeds.contains(feed) else { return }
-        known.feeds.removeAll { $0 == feed }
-        self.groups[group] = known.isUnused ? nil : self.withListeners(known)
-    }
-
-    mutating func close(_ feed: FeedID) {
-        guard self.feeds.removeValue(forKey: feed) != nil else { return }
-        for group in Array(self.groups.keys) { self.unfollow(group, by: feed) }
-    }
-
-    private func withListeners(_ group: Group) -> Group {
-        var group = group
-        group.audience.listeners = group.feeds.compactMap { self.feeds[$0] }
+    private mutating func group(_ name: GroupName) -> Group {
+        if let group = self.groups[name] { return group }
+        let group = Group(name: name)
+        self.groups.insert(group)
         return group
     }
 
-    // MARK: The end
+    private mutating func sweepGroup(_ now: Instant) {
+        guard let group = self.groups.next() else { return }
+        group.sweep(8, now)
+        if group.isUnused { self.groups.remove(group) }
+    }
+}
 
+// MARK: - Feeds
+
+extension MemoryState {
+    /// `false` when the layer is closed.
+    mutating func open(_ feed: MemoryFeed) -> Bool {
+        guard !self.isClosed else { return false }
+        self.follows[ObjectIdentifier(feed)] = (feed, [])
+        return true
+    }
+
+    /// `false` when the feed or the layer is closed.
+    mutating func follow(_ group: GroupName, by feed: MemoryFeed) -> Bool {
+        let id = ObjectIdentifier(feed)
+        guard self.follows[id] != nil else { return false }
+        if self.follows[id]?.groups.insert(group).inserted == true { self.group(group).audience.feeds.append(feed) }
+        return true
+    }
+
+    mutating func unfollow(_ name: GroupName, by feed: MemoryFeed) {
+        guard self.follows[ObjectIdentifier(feed)]?.groups.remove(name) != nil else { return }
+        self.remove(feed, from: name)
+    }
+
+    mutating func close(_ feed: MemoryFeed) {
+        guard let (_, groups) = self.follows.removeValue(forKey: ObjectIdentifier(feed)) else { return }
+        for name in groups { self.remove(feed, from: name) }
+    }
+
+    private mutating func remove(_ feed: MemoryFeed, from name: GroupName) {
+        guard let group = self.groups[name] else { return }
+        group.audience.feeds.removeAll { $0 === feed }
+        if group.isUnused { self.groups.remove(group) }
+    }
+}
+
+// MARK: - The end
+
+extension MemoryState {
+    /// Forgets messages and memberships. Readers go on waiting, feeds go on following.
     mutating func flush() {
-        for (channel, var mailbox) in self.mailboxes {
-            mailbox.messages = []
-            mailbox.taken = 0
-            self.mailboxes[channel] = mailbox.isUnused ? nil : mailbox
+        for mailbox in self.mailboxes.all.reversed() {
+            _ = mailbox.messages.takeAll()
+            if mailbox.isUnused { self.mailboxes.remove(mailbox) }
         }
-        for (group, var known) in self.groups {
-            known.members = [:]
-            known.order = []
-            known.audience.hasChannels = false
-            self.groups[group] = known.isUnused ? nil : known
+        for group in self.groups.all.reversed() {
+            group.removeAll()
+            if group.isUnused { self.groups.remove(group) }
         }
     }
 
-    mutating func close() -> [Reader] {
+    mutating func close() -> (readers: [Reader], feeds: [MemoryFeed]) {
         self.isClosed = true
-        let readers = self.mailboxes.values.flatMap { $0.readers.map(\.reader) }
-        self.mailboxes = [:]
-        self.groups = [:]
-        self.feeds = [:]
-        return readers
+        let readers = self.mailboxes.all.flatMap { $0.readers.takeAll().map(\.reader) }
+        let feeds = self.follows.values.map(\.feed)
+        self.mailboxes = .init()
+        self.groups = .init()
+        self.follows = [:]
+        return (readers, feeds)
     }
 }

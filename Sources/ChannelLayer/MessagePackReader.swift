@@ -1,73 +1,51 @@
-public import NIOCore
+import NIOCore
 
-/// What is wrong with bytes that should be a MessagePack message, and where.
-public struct MessagePackError: Error, Sendable, Equatable, CustomStringConvertible {
-    public let message: String
-    /// Bytes from the beginning.
-    public let offset: Int
-    public var description: String { "\(self.message) at byte \(self.offset)" }
-}
+/// Reads MessagePack values, whatever the bytes. Lives for the time of one closure over them.
+struct MessagePackReader {
+    private let bytes: UnsafeRawBufferPointer
+    /// The same bytes, for slices.
+    private let buffer: ByteBuffer
+    private let depth: Int
+    private var offset = 0
+    private var valuesLeft: Int
+    private let valueLimit: Int
 
-/// Bounds for what is read from others.
-public struct MessagePackLimits: Sendable {
-    /// How many arrays and maps may be open at once.
-    public var depth = 64
-    /// Bytes of the whole message.
-    public var bytes = 16 << 20
-
-    public init(depth: Int = 64, bytes: Int = 16 << 20) {
-        self.depth = depth
+    init(_ bytes: UnsafeRawBufferPointer, of buffer: ByteBuffer, _ limits: MessagePackLimits) {
         self.bytes = bytes
+        self.buffer = buffer
+        self.depth = min(limits.depth, LayerValue.maximumDepth)
+        self.valuesLeft = limits.values
+        self.valueLimit = limits.values
     }
-}
 
-extension LayerMessage {
-    /// Reads a message: one map with text keys, and nothing after it.
-    ///
-    /// All that MessagePack has is read, in any width. Text that is not UTF-8, which old writers used for bytes, becomes
-    /// bytes; extensions stay opaque. A key that is `bin` becomes text when it is UTF-8, as Python has it.
-    public init(messagePack: ByteBuffer, limits: MessagePackLimits = .init()) throws(MessagePackError) {
-        var reader = MessagePackReader(messagePack, depth: limits.depth)
-        guard messagePack.readableBytes <= limits.bytes else {
-            throw MessagePackError(message: "\(messagePack.readableBytes) bytes, at most \(limits.bytes)", offset: 0)
+    /// One map with text keys, and nothing after it.
+    mutating func message() throws(MessagePackError) -> [LayerValue.Entry] {
+        guard case .map(var entries) = try self.value(level: 0) else {
+            throw MessagePackError("a message is a map", at: 0)
         }
-        guard case .map(let entries) = try reader.value() else {
-            throw MessagePackError(message: "a message is a map", offset: 0)
-        }
-        guard reader.isAtEnd else { throw reader.fault("found more after the end of the message") }
-        self.entries = entries
-        for index in self.entries.indices {
-            switch self.entries[index].key {
+        guard self.remaining == 0 else { throw self.fault("found more after the end of the message") }
+        for index in entries.indices {
+            switch entries[index].key {
             case .string: break
             case .bytes(let bytes):
-                guard let text = bytes.getString(at: bytes.readerIndex, length: bytes.readableBytes, validating: true) else {
-                    throw MessagePackError(message: "a key is not text", offset: 0)
+                guard let text = bytes.withUnsafeReadableBytes({ String(validating: $0, as: UTF8.self) }) else {
+                    throw MessagePackError("a key of the message is not text", at: 0)
                 }
-                self.entries[index].key = .string(text)
-            default: throw MessagePackError(message: "a key is not text", offset: 0)
+                entries[index].key = .string(text)
+            default: throw MessagePackError("a key of the message is not text", at: 0)
             }
         }
-    }
-}
-
-struct MessagePackReader {
-    private var bytes: ByteBuffer
-    private let start: Int
-    private let depth: Int
-
-    init(_ bytes: ByteBuffer, depth: Int) {
-        self.bytes = bytes
-        self.start = bytes.readerIndex
-        self.depth = depth
+        return entries
     }
 
-    var isAtEnd: Bool { self.bytes.readableBytes == 0 }
+    private var remaining: Int { self.bytes.count &- self.offset }
 
-    func fault(_ message: String) -> MessagePackError {
-        MessagePackError(message: message, offset: self.bytes.readerIndex &- self.start)
-    }
+    private func fault(_ message: String) -> MessagePackError { MessagePackError(message, at: self.offset) }
 
-    mutating func value(level: Int = 0) throws(MessagePackError) -> LayerValue {
+    // MARK: Values
+
+    /// Recursion is bounded by `depth`.
+    private mutating func value(level: Int) throws(MessagePackError) -> LayerValue {
         let code = try self.integer(UInt8.self)
         switch code {
         case 0x00...0x7F: return .int(Int64(code))
@@ -104,13 +82,12 @@ struct MessagePackReader {
         case 0xDE: return try self.map(Int(try self.integer(UInt16.self)), level)
         case 0xDF: return try self.map(Int(try self.integer(UInt32.self)), level)
         case 0xE0...0xFF: return .int(Int64(Int8(bitPattern: code)))
-        default: throw self.fault("code C1 is never used")
+        default: throw MessagePackError("code C1 is never used", at: self.offset &- 1)
         }
     }
 
     private mutating func map(_ count: Int, _ level: Int) throws(MessagePackError) -> LayerValue {
-        // An entry is two bytes at the least: a larger count is a lie, found before room is made for it.
-        try self.check(count, bytesEach: 2, level)
+        try self.check(count, valuesEach: 2, level)
         var entries: [LayerValue.Entry] = []
         entries.reserveCapacity(count)
         for _ in 0..<count {
@@ -121,26 +98,30 @@ struct MessagePackReader {
     }
 
     private mutating func array(_ count: Int, _ level: Int) throws(MessagePackError) -> LayerValue {
-        try self.check(count, bytesEach: 1, level)
+        try self.check(count, valuesEach: 1, level)
         var elements: [LayerValue] = []
         elements.reserveCapacity(count)
         for _ in 0..<count { elements.append(try self.value(level: level &+ 1)) }
         return .array(elements)
     }
 
-    private func check(_ count: Int, bytesEach: Int, _ level: Int) throws(MessagePackError) {
+    /// A value is one byte at the least: a larger count is a lie, found before room is made for it.
+    private mutating func check(_ count: Int, valuesEach: Int, _ level: Int) throws(MessagePackError) {
         guard level < self.depth else { throw self.fault("nested deeper than \(self.depth)") }
-        guard count <= self.bytes.readableBytes / bytesEach else {
+        guard count <= self.remaining / valuesEach else {
             throw self.fault("\(count) elements announced, the message ends before")
         }
+        // Cannot overflow: no more than `remaining`.
+        self.valuesLeft &-= count &* valuesEach
+        guard self.valuesLeft >= 0 else { throw self.fault("more than \(self.valueLimit) values") }
     }
 
     private mutating func text(_ count: Int) throws(MessagePackError) -> LayerValue {
-        let bytes = try self.slice(count)
-        guard let text = bytes.getString(at: bytes.readerIndex, length: count, validating: true) else {
-            return .bytes(bytes)
-        }
-        return .string(text)
+        let start = self.offset
+        try self.skip(count)
+        let text = UnsafeRawBufferPointer(rebasing: self.bytes[start..<self.offset])
+        if let text = String(validating: text, as: UTF8.self) { return .string(text) }
+        return .bytes(self.slice(from: start))
     }
 
     private mutating func ext(_ count: Int) throws(MessagePackError) -> LayerValue {
@@ -149,26 +130,27 @@ struct MessagePackReader {
     }
 
     private mutating func slice(_ count: Int) throws(MessagePackError) -> ByteBuffer {
-        guard let slice = self.bytes.readSlice(length: count) else {
-            throw self.fault("\(count) bytes announced, the message ends before")
-        }
-        return slice
+        let start = self.offset
+        try self.skip(count)
+        return self.slice(from: start)
     }
 
-    private mutating func integer<Value: FixedWidthInteger>(_ type: Value.Type) throws(MessagePackError) -> Value {
-        guard let value = self.bytes.readInteger(as: type) else { throw self.fault("the message ends too early") }
-        return value
+    /// What was read since `start`.
+    private func slice(from start: Int) -> ByteBuffer {
+        self.buffer.getSlice(at: self.buffer.readerIndex &+ start, length: self.offset &- start) ?? ByteBuffer()
     }
-}
 
-extension ByteBuffer {
-    /// The text at `index`, or `nil` when it is not UTF-8.
-    fileprivate func getString(at index: Int, length: Int, validating: Bool) -> String? {
-        guard length > 0 else { return "" }
-        return self.withUnsafeReadableBytes { bytes -> String? in
-            let offset = index - self.readerIndex
-            guard offset >= 0, offset + length <= bytes.count else { return nil }
-            return String(validating: bytes[offset..<(offset + length)], as: UTF8.self)
-        }
+    private mutating func skip(_ count: Int) throws(MessagePackError) {
+        guard count <= self.remaining else { throw self.fault("\(count) bytes announced, the message ends before") }
+        self.offset &+= count
+    }
+
+    private mutating func integer<Value: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Value.Type
+    ) throws(MessagePackError) -> Value {
+        guard MemoryLayout<Value>.size <= self.remaining else { throw self.fault("the message ends too early") }
+        let value = self.bytes.loadUnaligned(fromByteOffset: self.offset, as: type)
+        self.offset &+= MemoryLayout<Value>.size
+        return Value(bigEndian: value)
     }
 }

@@ -1,49 +1,71 @@
-package import JSON
 public import NIOCore
 
 extension LayerMessage {
     /// Appends the MessagePack form, byte for byte as Python's `msgpack` writes it: the smallest integers, floats of 64
-    /// bits, `str` for text, `bin` for bytes, keys in their order.
+    /// bits, `str` for text, `bin` for bytes, keys in their order. JSON text goes in as the values it says.
     ///
-    /// - Throws: `invalidMessage` for a text, array or map that is longer than 2^32 - 1.
+    /// - Throws: `invalidMessage` for a map key that is neither text nor bytes (a Python peer could not read the whole
+    ///   message), for more than 128 levels, for a number in JSON text that no double holds, and for a text, array or
+    ///   map longer than 2^32 - 1. Nothing is written then.
     public func encodeMessagePack(into buffer: inout ByteBuffer) throws(LayerError) {
-        try MessagePackWriter.write(map: self.entries, into: &buffer)
+        let start = buffer.writerIndex
+        do throws(LayerError) {
+            try MessagePackWriter.write(map: self.entries, level: 0, into: &buffer)
+        } catch {
+            buffer.moveWriterIndex(to: start)
+            throw error
+        }
     }
 }
 
+/// MessagePack, the current specification (with `str 8` and `bin`), always in the shortest form.
 enum MessagePackWriter {
-    static func write(map entries: [LayerValue.Entry], into buffer: inout ByteBuffer) throws(LayerError) {
+    /// - Parameter level: how many arrays and maps are open around the map.
+    static func write(
+        map entries: [LayerValue.Entry], level: Int, into buffer: inout ByteBuffer
+    ) throws(LayerError) {
+        try Self.check(level: level)
         try Self.writeHead(entries.count, fix: 0x80, fixLimit: 16, wide: 0xDE, into: &buffer)
         for entry in entries {
-            try Self.write(entry.key, into: &buffer)
-            try Self.write(entry.value, into: &buffer)
+            switch entry.key {
+            case .string(let key): try Self.write(key, into: &buffer)
+            case .bytes(let key): try Self.write(key, into: &buffer)
+            default:
+                throw LayerError(.invalidMessage, "a map key is neither text nor bytes; write it as text")
+            }
+            try Self.write(entry.value, level: level + 1, into: &buffer)
         }
     }
 
-    /// Recursion is as deep as the value, which decoders bound and applications build by hand.
-    static func write(_ value: LayerValue, into buffer: inout ByteBuffer) throws(LayerError) {
+    static func write(_ value: LayerValue, level: Int, into buffer: inout ByteBuffer) throws(LayerError) {
         switch value {
         case .null: buffer.writeInteger(UInt8(0xC0))
         case .bool(let value): buffer.writeInteger(UInt8(value ? 0xC3 : 0xC2))
         case .int(let value): Self.write(value, into: &buffer)
         case .uint(let value): Self.write(value, into: &buffer)
         case .double(let value): buffer.writeMultipleIntegers(UInt8(0xCB), value.bitPattern)
-        case .string(let text):
-            try Self.writeTextHead(text.utf8.count, into: &buffer)
-            buffer.writeString(text)
-        case .bytes(let bytes):
-            try Self.writeBytesHead(bytes.readableBytes, into: &buffer)
-            buffer.writeImmutableBuffer(bytes)
+        case .string(let text): try Self.write(text, into: &buffer)
+        case .bytes(let bytes): try Self.write(bytes, into: &buffer)
         case .array(let elements):
+            try Self.check(level: level)
             try Self.writeHead(elements.count, fix: 0x90, fixLimit: 16, wide: 0xDC, into: &buffer)
-            for element in elements { try Self.write(element, into: &buffer) }
-        case .map(let entries): try Self.write(map: entries, into: &buffer)
-        case .ext(let type, let bytes): try Self.writeExtension(type, bytes, into: &buffer)
-        case .json(let text): try Self.write(text, into: &buffer)
+            for element in elements { try Self.write(element, level: level + 1, into: &buffer) }
+        case .map(let entries): try Self.write(map: entries, level: level, into: &buffer)
+        case .ext(let type, let bytes): try Self.write(type, bytes, into: &buffer)
+        case .json(let text): try JSONTranscoder.write(text, into: &buffer)
         }
     }
 
-    private static func write(_ value: Int64, into buffer: inout ByteBuffer) {
+    /// Whether one more array or map may be opened. Bounds the recursion of the writers.
+    static func check(level: Int) throws(LayerError) {
+        guard level < LayerValue.maximumDepth else {
+            throw LayerError(.invalidMessage, "the message is nested deeper than \(LayerValue.maximumDepth)")
+        }
+    }
+
+    // MARK: Scalars
+
+    static func write(_ value: Int64, into buffer: inout ByteBuffer) {
         guard value < 0 else {
             Self.write(UInt64(value), into: &buffer)
             return
@@ -61,7 +83,7 @@ enum MessagePackWriter {
         }
     }
 
-    private static func write(_ value: UInt64, into buffer: inout ByteBuffer) {
+    static func write(_ value: UInt64, into buffer: inout ByteBuffer) {
         if value < 128 {
             buffer.writeInteger(UInt8(value))
         } else if let small = UInt8(exactly: value) {
@@ -75,49 +97,21 @@ enum MessagePackWriter {
         }
     }
 
-    private static func writeTextHead(_ count: Int, into buffer: inout ByteBuffer) throws(LayerError) {
-        if count < 32 {
-            buffer.writeInteger(0xA0 | UInt8(count))
-        } else if let small = UInt8(exactly: count) {
-            buffer.writeMultipleIntegers(UInt8(0xD9), small)
-        } else {
-            try Self.writeWide(count, 0xDA, into: &buffer)
-        }
+    static func write(_ text: String, into buffer: inout ByteBuffer) throws(LayerError) {
+        try Self.writeTextHead(text.utf8.count, into: &buffer)
+        buffer.writeString(text)
     }
 
-    private static func writeBytesHead(_ count: Int, into buffer: inout ByteBuffer) throws(LayerError) {
-        if let small = UInt8(exactly: count) {
+    static func write(_ bytes: ByteBuffer, into buffer: inout ByteBuffer) throws(LayerError) {
+        if let small = UInt8(exactly: bytes.readableBytes) {
             buffer.writeMultipleIntegers(UInt8(0xC4), small)
         } else {
-            try Self.writeWide(count, 0xC5, into: &buffer)
+            try Self.writeWide(bytes.readableBytes, 0xC5, into: &buffer)
         }
+        buffer.writeImmutableBuffer(bytes)
     }
 
-    /// The head of an array or map.
-    private static func writeHead(
-        _ count: Int, fix: UInt8, fixLimit: Int, wide: UInt8, into buffer: inout ByteBuffer
-    ) throws(LayerError) {
-        if count < fixLimit {
-            buffer.writeInteger(fix | UInt8(count))
-        } else {
-            try Self.writeWide(count, wide, into: &buffer)
-        }
-    }
-
-    /// A length in 16 bits under `code`, or in 32 under the code after it.
-    private static func writeWide(_ count: Int, _ code: UInt8, into buffer: inout ByteBuffer) throws(LayerError) {
-        if let small = UInt16(exactly: count) {
-            buffer.writeMultipleIntegers(code, small)
-        } else if let wide = UInt32(exactly: count) {
-            buffer.writeMultipleIntegers(code &+ 1, wide)
-        } else {
-            throw LayerError(.invalidMessage, "\(count) bytes or elements in one value; MessagePack carries 4294967295")
-        }
-    }
-
-    private static func writeExtension(
-        _ type: Int8, _ bytes: ByteBuffer, into buffer: inout ByteBuffer
-    ) throws(LayerError) {
+    private static func write(_ type: Int8, _ bytes: ByteBuffer, into buffer: inout ByteBuffer) throws(LayerError) {
         switch bytes.readableBytes {
         case 1: buffer.writeInteger(UInt8(0xD4))
         case 2: buffer.writeInteger(UInt8(0xD5))
@@ -135,31 +129,37 @@ enum MessagePackWriter {
         buffer.writeImmutableBuffer(bytes)
     }
 
-    /// JSON text as the values it says.
-    private static func write(_ text: JSONText, into buffer: inout ByteBuffer) throws(LayerError) {
-        let tree: JSONValue
-        do {
-            tree = try JSONValue(parsing: text.bytes)
-        } catch {
-            throw LayerError(.invalidMessage, "the JSON text cannot be read: \(error)")
-        }
-        try Self.write(LayerValue(tree), into: &buffer)
-    }
-}
+    // MARK: Heads
 
-extension LayerValue {
-    /// What a JSON tree says.
-    package init(_ json: JSONValue) {
-        switch json.kind {
-        case .null: self = .null
-        case .bool(let value): self = .bool(value)
-        case .integer(let value): self = .int(value)
-        case .unsigned(let value): self = .uint(value)
-        case .double(let value): self = .double(value)
-        case .string(let value): self = .string(value)
-        case .array(let elements): self = .array(elements.map(LayerValue.init))
-        case .object(let members):
-            self = .map(members.map { Entry(key: .string($0.key), value: LayerValue($0.value)) })
+    static func writeTextHead(_ count: Int, into buffer: inout ByteBuffer) throws(LayerError) {
+        if count < 32 {
+            buffer.writeInteger(0xA0 | UInt8(count))
+        } else if let small = UInt8(exactly: count) {
+            buffer.writeMultipleIntegers(UInt8(0xD9), small)
+        } else {
+            try Self.writeWide(count, 0xDA, into: &buffer)
+        }
+    }
+
+    /// The head of an array or map.
+    static func writeHead(
+        _ count: Int, fix: UInt8, fixLimit: Int, wide: UInt8, into buffer: inout ByteBuffer
+    ) throws(LayerError) {
+        if count < fixLimit {
+            buffer.writeInteger(fix | UInt8(count))
+        } else {
+            try Self.writeWide(count, wide, into: &buffer)
+        }
+    }
+
+    /// A length in 16 bits under `code`, or in 32 under the code after it.
+    private static func writeWide(_ count: Int, _ code: UInt8, into buffer: inout ByteBuffer) throws(LayerError) {
+        if let small = UInt16(exactly: count) {
+            buffer.writeMultipleIntegers(code, small)
+        } else if let wide = UInt32(exactly: count) {
+            buffer.writeMultipleIntegers(code &+ 1, wide)
+        } else {
+            throw LayerError(.invalidMessage, "\(count) bytes or elements in one value; MessagePack carries 4294967295")
         }
     }
 }
