@@ -462,4 +462,16 @@ struct WorkerServerTests {
             gate.open()
         }
     }
+
+    @Test func aRunningWorkerEndsWhenItsProcessIsToldTo() async {
+        await #expect(processExitsWith: .success) {
+            var configuration = WorkersConfiguration()
+            configuration.listen = .tcp(host: "127.0.0.1", port: 0)
+            let server = try WorkerServer(Ask { .text("Hello, \($0.path)\n") }, configuration: configuration)
+            async let ended: Void = server.run(drainTime: .seconds(1))
+            while server.boundAddress == nil { await Task.yield() }
+            kill(getpid(), SIGTERM)
+            try await ended
+        }
+    }
 }

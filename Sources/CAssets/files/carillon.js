@@ -237,6 +237,10 @@ export class Bell {
     source.onmessage = ({ data }) => this.#received(data);
     // EventSource would come back by itself, but after a fixed time: all pages at once, and never after a refusal.
     source.onerror = () => this.#lost(1006, "");
+    // An event stream is text: bytes come as base64.
+    source.addEventListener("binary", ({ data }) => {
+      this.#received(Uint8Array.from(atob(data), (character) => character.charCodeAt(0)).buffer);
+    });
     source.addEventListener("close", ({ data }) => {
       const { code = 1006, reason = "" } = parse(data) ?? {};
       this.#lost(code, reason);

@@ -65,7 +65,12 @@ final class WorkerConnection: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if case .lingering = self.phase { return }
         var bytes = self.unwrapInboundIn(data)
-        if self.input.readableBytes == 0 { self.input = bytes } else { self.input.writeBuffer(&bytes) }
+        if self.input.readableBytes == 0 {
+            self.input = bytes
+        } else {
+            self.input.discardReadBytes()  // a connection that is never quite empty must not grow
+            self.input.writeBuffer(&bytes)
+        }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -129,6 +134,7 @@ final class WorkerConnection: ChannelInboundHandler {
             self.cut()
             return
         case .nothing:
+            self.input = ByteBuffer()  // an idle connection holds no memory
             self.timer.set(.idle, in: limits.idleTimeout, on: context.eventLoop, expired: self.timedOut)
         case .head:
             // From the first byte to the last: one byte a second must not keep it open.

@@ -247,6 +247,19 @@ test("an event stream's close event tells the code", async () => {
   assert.equal(bell.state, "closed");
 });
 
+test("bytes are bytes over either transport", async () => {
+  for (const transport of ["websocket", "eventstream"]) {
+    const bell = await begin({ transport });
+    const heard = [];
+    bell.on("message", (value) => heard.push(...new Uint8Array(value)));
+    Socket.last.onopen();
+    if (transport === "websocket") Socket.last.onmessage({ data: new Uint8Array([0, 255]).buffer });
+    else Socket.last.listeners.binary({ data: "AP8=" });
+    assert.deepEqual(heard, [0, 255]);
+    bell.close();
+  }
+});
+
 test("values are sent as text, bytes or JSON, and only while a WebSocket is open", async () => {
   const bell = await begin();
   assert.equal(bell.send("early"), false);
