@@ -1,0 +1,201 @@
+import CDescriptors
+import Foundation
+import NIOCore
+import Synchronization
+import Testing
+
+@testable import Router
+@testable import Upstream
+
+/// A gateway's end of the hand-off: a SEQPACKET socket, and a thread that answers on each socket it gets.
+private final class FakeGateway: Sendable {
+    let path: String
+    private let listener: CInt
+    private let line = Mutex<CInt>(-1)
+
+    init(name: String, path: String = "/tmp/carillon-\(UUID().uuidString.prefix(8)).sock") throws {
+        self.path = path
+        unlink(path + ".handoff")
+        let type = CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
+        let listener = socket(AF_UNIX, type, 0)
+        self.listener = listener
+        guard UnixSocketAddress(path: path + ".handoff")?.bind(listener) == true, listen(listener, 8) == 0 else {
+            throw Socket.Failure(description: "bind: \(String(cString: strerror(errno)))")
+        }
+        Thread.detachNewThread { [weak self] in
+            while true {
+                let line = accept(listener, nil, nil)
+                guard line >= 0 else { return }
+                self?.line.withLock { $0 = line }
+                Thread.detachNewThread { Self.serve(line, name: name) }
+            }
+        }
+    }
+
+    private static func serve(_ line: CInt, name: String) {
+        while true {
+            var byte: UInt8 = 0
+            var descriptor: CInt = -1
+            guard cdescriptors_receive_descriptor(line, &byte, 1, &descriptor) > 0 else { return }
+            guard byte == 1, descriptor >= 0 else { return }
+            let browser = Socket(adopting: descriptor)
+            Thread.detachNewThread {
+                guard let head = try? browser.read(until: "\r\n\r\n") else { return }
+                try? browser.send(ok("\(name): \(head.prefix { $0 != "\r\n" })"))
+                _ = try? browser.readToEnd()
+            }
+        }
+    }
+
+    /// As a killed process: both the listening socket and the router's line end.
+    func die() {
+        shutdown(self.listener, CInt(SHUT_RDWR))
+        close(self.listener)
+        self.line.withLock { line in
+            if line >= 0 {
+                shutdown(line, CInt(SHUT_RDWR))
+                close(line)
+            }
+            line = -1
+        }
+    }
+
+    deinit { unlink(self.path + ".handoff") }
+
+    var endpoint: GatewayEndpoint { GatewayEndpoint(address: .unix(path: self.path)) }
+}
+
+private func worker() throws -> FakeUpstream { try FakeUpstream.answering { _ in ok("worker") } }
+
+private func asks(_ router: RunningRouter, _ path: String) throws -> String {
+    let browser = try router.connect()
+    try browser.send("GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n")
+    return try browser.readMessage().body
+}
+
+@Suite(.timeLimit(.minutes(1))) struct HandoffTests {
+    @Test func theGatewayGetsTheSocketWithEverythingUnread() async throws {
+        let (worker, gateway) = (try worker(), try FakeGateway(name: "g"))
+        var settings = configuration([worker.address])
+        settings.gateways = [gateway.endpoint]
+        try await withRouter(settings) { router throws in
+            #expect(try asks(router, "/channels/x") == "g: GET /channels/x HTTP/1.1")
+            #expect(try asks(router, "/other") == "worker")
+        }
+    }
+
+    @Test func aRequestThatComesByteByByteIsHandedOverWhenItsPathIsKnown() async throws {
+        let (worker, gateway) = (try worker(), try FakeGateway(name: "g"))
+        var settings = configuration([worker.address])
+        settings.gateways = [gateway.endpoint]
+        try await withRouter(settings) { router throws in
+            let browser = try router.connect()
+            for byte in "GET /channels/slow HTTP/1.1\r\n\r\n".utf8 { try browser.send([byte]) }
+            #expect(try browser.readMessage().body == "g: GET /channels/slow HTTP/1.1")
+        }
+    }
+
+    @Test func handedOverSocketsOutliveTheRouter() async throws {
+        let (worker, gateway) = (try worker(), try FakeGateway(name: "g"))
+        var settings = configuration([worker.address])
+        settings.gateways = [gateway.endpoint]
+        let kept = Mailbox<Socket>()
+        try await withRouter(settings) { router throws in
+            let browser = try router.connect()
+            try browser.send("GET /channels/")
+            kept.put(browser)
+            // One more, so that the first has been handed over for certain.
+            #expect(try asks(router, "/channels/next").hasPrefix("g: "))
+        }
+        let browser = try kept.take()
+        try browser.send("later HTTP/1.1\r\n\r\n")
+        #expect(try browser.readMessage().body == "g: GET /channels/later HTTP/1.1")
+    }
+
+    @Test func gatewaysTakeTurns() async throws {
+        let worker = try worker()
+        let gateways = [try FakeGateway(name: "a"), try FakeGateway(name: "b")]
+        var settings = configuration([worker.address])
+        settings.gateways = gateways.map(\.endpoint)
+        try await withRouter(settings) { router throws in
+            let names = try (0..<6).map { _ in try asks(router, "/channels/").prefix(1) }
+            #expect(names.joined() == "ababab")
+        }
+    }
+
+    @Test func aDeadGatewaysVisitorsGoToTheNextAndBackWhenItLives() async throws {
+        let worker = try worker()
+        let (first, second) = (try FakeGateway(name: "a"), try FakeGateway(name: "b"))
+        var settings = configuration([worker.address])
+        settings.gateways = [first.endpoint, second.endpoint]
+        try await withRouter(settings) { router throws in
+            #expect(try asks(router, "/channels/").hasPrefix("a"))
+            #expect(try asks(router, "/channels/").hasPrefix("b"))
+            first.die()
+            for _ in 0..<4 { #expect(try asks(router, "/channels/").hasPrefix("b")) }
+            let again = try FakeGateway(name: "c", path: first.path)
+            let names = try (0..<4).map { _ in try asks(router, "/channels/").prefix(1) }
+            #expect(Set(names) == ["b", "c"])
+            again.die()
+        }
+    }
+
+    @Test func withAllGatewaysDownTheAnswerIs503() async throws {
+        let (worker, gateway) = (try worker(), try FakeGateway(name: "g"))
+        var settings = configuration([worker.address])
+        settings.gateways = [gateway.endpoint]
+        gateway.die()
+        try await withRouter(settings) { router throws in
+            let answer = try router.get("/channels/x")
+            #expect(answer.status == 503)
+            #expect(answer["retry-after"] != nil)
+            #expect(try asks(router, "/") == "worker")
+        }
+    }
+
+    @Test func insideOneProcessAClosureTakesTheSocket() async throws {
+        let worker = try worker()
+        var settings = configuration([worker.address])
+        let handed = Mailbox<CInt>()
+        let refuses = GatewayHandoff.closure { _ in false }
+        let takesAll = GatewayHandoff.closure { descriptor in
+            handed.put(descriptor)
+            return true
+        }
+        settings.gateways = [
+            GatewayEndpoint(handoff: refuses, address: nil), GatewayEndpoint(handoff: takesAll, address: nil),
+        ]
+        try await withRouter(settings) { router throws in
+            let browser = try router.connect()
+            try browser.send("GET /channels/x HTTP/1.1\r\n\r\n")
+            let gateway = Socket(adopting: try handed.take())
+            #expect(try gateway.read(until: "\r\n\r\n") == "GET /channels/x HTTP/1.1\r\n\r\n")
+            try gateway.send(ok("closure"))
+            #expect(try browser.readMessage().body == "closure")
+        }
+    }
+
+    @Test func aStalledGatewayDoesNotStopTheDoorman() async throws {
+        // It accepts the router's line and never takes a packet.
+        let path = "/tmp/carillon-\(UUID().uuidString.prefix(8)).sock"
+        let listener = socket(AF_UNIX, CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        defer {
+            close(listener)
+            unlink(path + ".handoff")
+        }
+        try #require(UnixSocketAddress(path: path + ".handoff")?.bind(listener) == true && listen(listener, 1) == 0)
+        let worker = try worker()
+        var settings = configuration([worker.address])
+        settings.gateways = [GatewayEndpoint(address: .unix(path: path))]
+        try await withRouter(settings) { router throws in
+            // More than its queue holds; each is either on its way or answered 503, and nobody waits.
+            let browsers = try (0..<600).map { _ in
+                let browser = try router.connect()
+                try browser.send("GET /channels/x HTTP/1.1\r\nHost: a\r\n\r\n")
+                return browser
+            }
+            #expect(try asks(router, "/") == "worker")
+            withExtendedLifetime(browsers) {}
+        }
+    }
+}
