@@ -1,6 +1,7 @@
 package import Logging
 package import NIOCore
 import NIOPosix
+package import Settings
 import Synchronization
 package import Upstream
 

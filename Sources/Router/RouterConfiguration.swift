@@ -1,5 +1,6 @@
 package import HTTP1
 package import NIOCore
+package import Settings
 package import Upstream
 
 /// One gateway, and the ways to it.
@@ -28,27 +29,27 @@ package struct RouterConfiguration: Sendable {
     /// Who answers everything that is not under `gatewayPath`.
     package var workers: UpstreamConfiguration
     /// The path prefix of the gateways, with a slash at both ends; empty: there are no gateways.
-    package var gatewayPath = "/channels/"
+    package var gatewayPath = RouterSettings.gatewayPath.defaultValue
     package var gateways: [GatewayEndpoint] = []
     /// Whose `X-Forwarded-*`, `X-Real-IP` and `X-Request-ID` are passed on and added to; everybody else's are replaced.
     package var trustedProxies = TrustedProxies.none
     /// From the connection, or a request's first byte, to the end of its head.
-    package var headTime = TimeAmount.seconds(15)
+    package var headTime = TimeAmount(RouterSettings.headTimeout.defaultValue)
     /// Between two reads of a request's body.
-    package var bodyIdleTime = TimeAmount.seconds(60)
+    package var bodyIdleTime = TimeAmount(RouterSettings.bodyTimeout.defaultValue)
     /// How long a browser may not take a byte of its answer.
-    package var sendIdleTime = TimeAmount.seconds(60)
+    package var sendIdleTime = TimeAmount(RouterSettings.sendTimeout.defaultValue)
     /// Between two requests.
-    package var keepAliveTime = TimeAmount.seconds(75)
+    package var keepAliveTime = TimeAmount(RouterSettings.idleTimeout.defaultValue)
     /// How long neither side of a tunnel may say anything.
-    package var tunnelIdleTime = TimeAmount.minutes(5)
+    package var tunnelIdleTime = TimeAmount(RouterSettings.tunnelTimeout.defaultValue)
     /// How long a connection that is being closed is still read, so that the browser sees the answer before the end.
     package var lingerTime: TimeAmount = .seconds(2)
     /// Connections that have not shown their first request's path.
-    package var undecidedLimit = 20_000
+    package var undecidedLimit = RouterSettings.undecidedLimit.defaultValue
     package var headLimits = HeadLimits()
     /// One line per request at `info`; otherwise the line is at `debug`.
-    package var logsRequests = false
+    package var logsRequests = RouterSettings.logRequests.defaultValue
 
     package init(listen: [ListenAddress], workers: UpstreamConfiguration) {
         self.listen = listen

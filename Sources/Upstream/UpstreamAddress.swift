@@ -5,15 +5,17 @@ package enum UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
     /// The absolute path of a Unix stream socket, at most 107 bytes.
     case unix(path: String)
 
+    /// What a setting wants to hear.
+    package static let wanted = "\"http://HOST:PORT\" or \"unix:///PATH\""
+
     /// Reads `http://HOST:PORT` (port 80 when absent, IPv6 addresses in brackets) or `unix:///PATH`.
     ///
-    /// - Parameter allowsPortZero: for addresses to listen on, where 0 means a free port.
     /// - Throws: an error whose description says what was wanted.
-    package init(parsing text: String, allowsPortZero: Bool = false) throws(UpstreamAddressError) {
+    package init(parsing text: String) throws(UpstreamAddressError) {
         if text.hasPrefix("unix:") {
             self = .unix(path: try Self.parsePath(text))
         } else if text.hasPrefix("http://") {
-            self = try Self.parseAuthority(text, allowsPortZero: allowsPortZero)
+            self = try Self.parseAuthority(text)
         } else if text.hasPrefix("https://") {
             throw UpstreamAddressError(text: text, problem: "https upstreams are not supported; use http:// or unix://")
         } else {
@@ -33,9 +35,7 @@ package enum UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
         return String(path)
     }
 
-    private static func parseAuthority(
-        _ text: String, allowsPortZero: Bool
-    ) throws(UpstreamAddressError) -> UpstreamAddress {
+    private static func parseAuthority(_ text: String) throws(UpstreamAddressError) -> UpstreamAddress {
         var authority = text.dropFirst("http://".count)
         if authority.hasSuffix("/") { authority = authority.dropLast() }
         guard !authority.contains(where: { "/?#@".contains($0) || $0.isWhitespace }) else {
@@ -55,15 +55,13 @@ package enum UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
             rest = authority[colon...]
         }
         guard !host.isEmpty else { throw UpstreamAddressError(text: text, problem: "no host") }
-        return .tcp(host: String(host), port: try Self.parsePort(rest, text, allowsZero: allowsPortZero))
+        return .tcp(host: String(host), port: try Self.parsePort(rest, text))
     }
 
-    private static func parsePort(
-        _ rest: Substring, _ text: String, allowsZero: Bool
-    ) throws(UpstreamAddressError) -> Int {
+    private static func parsePort(_ rest: Substring, _ text: String) throws(UpstreamAddressError) -> Int {
         guard !rest.isEmpty else { return 80 }
         guard rest.hasPrefix(":"), rest.dropFirst().utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }),
-            let port = Int(rest.dropFirst()), port <= 65_535, port > 0 || allowsZero
+            let port = Int(rest.dropFirst()), (1...65_535).contains(port)
         else { throw UpstreamAddressError(text: text, problem: "the port is a number from 1 to 65535") }
         return port
     }
@@ -99,6 +97,6 @@ package struct UpstreamAddressError: Error, Equatable, CustomStringConvertible, 
     }
 
     package var description: String {
-        "\"\(self.text)\" is no address (\(self.problem)): wanted http://HOST:PORT or unix:///PATH"
+        "\"\(self.text)\" is no address (\(self.problem)): wanted \(UpstreamAddress.wanted)"
     }
 }

@@ -2,6 +2,7 @@ import CDescriptors
 import Glibc
 package import Logging
 package import NIOCore
+package import Settings
 import Synchronization
 
 /// Accepts connections, looks at the first bytes without consuming them, and gives each connection away:

@@ -1,5 +1,5 @@
 import Glibc
-import Upstream
+import Settings
 
 /// One listening stream socket, non-blocking and close-on-exec.
 ///

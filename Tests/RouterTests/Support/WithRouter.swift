@@ -33,8 +33,10 @@ func blocking<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) a
 }
 
 func configuration(_ upstreams: [UpstreamAddress]) -> RouterConfiguration {
-    RouterConfiguration(
+    var result = RouterConfiguration(
         listen: [.tcp(host: "127.0.0.1", port: 0)], workers: UpstreamConfiguration(addresses: upstreams))
+    result.trustedProxies = .none
+    return result
 }
 
 /// Starts a router, runs `body` on a thread of its own, and stops the router.
