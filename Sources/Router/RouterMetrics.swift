@@ -30,12 +30,14 @@ package struct RouterMetrics: Sendable {
     private static let refusedTotal = Metric(
         "carillon_router_refused_total", help: "Requests that are no HTTP the router takes; the connection was closed.")
     private static let upstreamFailuresTotal = Metric(
-        "carillon_router_upstream_failures_total", help: "Requests an upstream did not answer, or not to the end, by cause.")
+        "carillon_router_upstream_failures_total",
+        help: "Requests an upstream did not answer, or not to the end, by cause.")
     private static let repeatedTotal = Metric(
         "carillon_router_repeated_total",
         help: "Requests sent a second time because a kept connection had been closed by the upstream.")
     private static let abortedTotal = Metric(
-        "carillon_router_aborted_total", help: "Requests whose browser left, or stalled for too long, before their end.")
+        "carillon_router_aborted_total", help: "Requests whose browser left, or stalled for too long, before their end."
+    )
 
     let connections: Counter
     let handedOff: Counter

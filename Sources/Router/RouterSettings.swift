@@ -108,7 +108,11 @@ extension SettingKind where Value == UpstreamAddress {
     /// `http://HOST:PORT` or `unix:///PATH`.
     package static var upstreamAddress: SettingKind<UpstreamAddress> {
         SettingKind<String>.string(UpstreamAddress.wanted)
-            .converted { try UpstreamAddress(parsing: $0) } back: { $0.description }
+            .converted {
+                try UpstreamAddress(parsing: $0)
+            } back: {
+                $0.description
+            }
     }
 }
 

@@ -11,7 +11,8 @@ package struct UpstreamRequest: Sendable {
     package var fields: HeaderFields
     package var body: ByteBuffer
 
-    package init(method: String, target: String, fields: HeaderFields = HeaderFields(), body: ByteBuffer = ByteBuffer()) {
+    package init(method: String, target: String, fields: HeaderFields = HeaderFields(), body: ByteBuffer = ByteBuffer())
+    {
         self.method = method
         self.target = target
         self.fields = fields

@@ -100,7 +100,10 @@ import Testing
     func anyOtherUpgradeIsAnOrdinaryRequest(_ line: String, _ upgrade: String) throws {
         let head = try self.head(line, "Host: a", "Connection: Upgrade, HTTP2-Settings", upgrade, "HTTP2-Settings: x")
         let lines = try self.forwarded(head)
-        #expect(!lines.contains { $0.lowercased().hasPrefix("upgrade") || $0.hasPrefix("HTTP2") || $0.hasPrefix("Connection") })
+        #expect(
+            !lines.contains {
+                $0.lowercased().hasPrefix("upgrade") || $0.hasPrefix("HTTP2") || $0.hasPrefix("Connection")
+            })
     }
 
     @Test(arguments: [
@@ -108,7 +111,8 @@ import Testing
         ("/", .workers), ("/a/channels/", .workers), ("http://a/channels/x", .gateways), ("http://a", .workers),
     ])
     func thePathDecides(_ target: String, _ route: RequestPlan.Route) throws {
-        #expect(try RequestPlan(self.head("GET \(target) HTTP/1.1", "Host: a"), gatewayPath: "/channels/").route == route)
+        #expect(
+            try RequestPlan(self.head("GET \(target) HTTP/1.1", "Host: a"), gatewayPath: "/channels/").route == route)
     }
 
     @Test(arguments: [("CONNECT a:1 HTTP/1.1", 405), ("TRACE / HTTP/1.1", 405)])

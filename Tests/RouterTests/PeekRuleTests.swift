@@ -29,7 +29,9 @@ import Testing
     }
 
     @Test func aDecisionNeverDependsOnHowTheBytesAreCut() {
-        for text in ["GET /channels/x HTTP/1.1\r\n", "GET /channelz/x", "DELETE /a", "GET /channels\r\n", "\u{16}\u{3}abc"] {
+        for text in [
+            "GET /channels/x HTTP/1.1\r\n", "GET /channelz/x", "DELETE /a", "GET /channels\r\n", "\u{16}\u{3}abc",
+        ] {
             let bytes = Array(text.utf8)
             let whole = self.decide(bytes)
             var decided: PeekDecision?
@@ -48,7 +50,9 @@ import Testing
 
     @Test func enoughBytesAlwaysDecide() {
         var mutator = Mutator(
-            corpus: ["GET /channels/updates/ HTTP/1.1\r\nHost: a\r\n\r\n", "ABCDEFGHIJKLMNOP /channels/"].map { Array($0.utf8) },
+            corpus: ["GET /channels/updates/ HTTP/1.1\r\nHost: a\r\n\r\n", "ABCDEFGHIJKLMNOP /channels/"].map {
+                Array($0.utf8)
+            },
             interesting: Array(" /GETchannels\r\n".utf8), seed: 7)
         for _ in 0..<20_000 {
             let bytes = mutator.next()

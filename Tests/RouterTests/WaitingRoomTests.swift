@@ -29,7 +29,10 @@ import Testing
         #expect(room.leave(5)?.descriptor == 5)
         #expect(room.leave(1)?.descriptor == 1)
         room.enter(self.visitor(3, 9))
-        #expect([room.leave(room.oldest), room.leave(room.oldest), room.leave(room.oldest)].map { $0?.descriptor } == [2, 4, 3])
+        #expect(
+            [room.leave(room.oldest), room.leave(room.oldest), room.leave(room.oldest)].map { $0?.descriptor } == [
+                2, 4, 3,
+            ])
         #expect(room.count == 0)
     }
 

@@ -176,7 +176,9 @@ extension ProxyHandler: UpstreamExchange {
     private func answerFailure(_ error: UpstreamError, _ exchange: ProxyExchange) {
         let (status, reason) = Self.page(for: error, exchange.plan.route)
         self.exchange?.status = status
-        let keepsAlive = exchange.keepsAlive && exchange.requestIsComplete
+        // A body that is here already is read and forgotten, so that the connection can go on behind it.
+        guard exchange.requestIsComplete || self.takeBody(ByteBuffer()) != nil else { return }
+        let keepsAlive = exchange.keepsAlive && self.exchange?.requestIsComplete == true
         self.exchange?.keepsAlive = keepsAlive
         self.borrowScratch()
         self.outbound.writeImmutableBuffer(

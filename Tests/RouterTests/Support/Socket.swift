@@ -47,8 +47,8 @@ final class Socket: @unchecked Sendable {  // used by one thread at a time
     func send(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Foundation.send(self.descriptor, $0.baseAddress! + sent, bytes.count - sent, CInt(MSG_NOSIGNAL))
+            let count = bytes[sent...].withUnsafeBytes {
+                Foundation.send(self.descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
             }
             guard count > 0 else { throw Failure(description: "send: \(String(cString: strerror(errno)))") }
             sent += count
@@ -99,7 +99,7 @@ final class Socket: @unchecked Sendable {  // used by one thread at a time
     func read(until marker: String) throws -> String {
         let marker = Array(marker.utf8)
         while true {
-            if let end = self.buffer.firstRange(of: marker)?.upperBound {
+            if let end = Self.end(of: marker, in: self.buffer) {
                 defer { self.buffer.removeSubrange(..<end) }
                 return String(decoding: self.buffer[..<end], as: UTF8.self)
             }
@@ -108,6 +108,11 @@ final class Socket: @unchecked Sendable {  // used by one thread at a time
             }
             try self.fill()
         }
+    }
+
+    private static func end(of marker: [UInt8], in bytes: [UInt8]) -> Int? {
+        guard bytes.count >= marker.count else { return nil }
+        return (marker.count...bytes.count).first { bytes[($0 - marker.count)..<$0].elementsEqual(marker) }
     }
 
     func read(_ count: Int) throws -> [UInt8] {
@@ -171,7 +176,7 @@ struct Message {
     var lines: [String] { self.head.split(separator: "\r\n").map(String.init) }
     var firstLine: String { self.lines.first ?? "" }
     var status: Int { Int(self.firstLine.split(separator: " ").dropFirst().first ?? "") ?? 0 }
-    var bytes: [UInt8] { Array(self.chunks.joined()) }
+    var bytes: [UInt8] { self.chunks.reduce(into: []) { $0 += $1 } }
     var body: String { String(decoding: self.bytes, as: UTF8.self) }
 
     func values(_ name: String) -> [String] {
@@ -183,12 +188,4 @@ struct Message {
     }
 
     subscript(name: String) -> String? { self.values(name).first }
-}
-
-extension Array where Element == UInt8 {
-    fileprivate func firstRange(of wanted: [UInt8]) -> Range<Int>? {
-        guard self.count >= wanted.count else { return nil }
-        return (0...(self.count - wanted.count)).first { self[$0..<($0 + wanted.count)].elementsEqual(wanted) }
-            .map { $0..<($0 + wanted.count) }
-    }
 }

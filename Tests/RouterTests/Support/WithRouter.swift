@@ -47,7 +47,8 @@ func withRouter(
     let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
     let router = Router(configuration, group: group, logger: .silent)
     try await router.start()
-    guard case .tcp(_, let port) = router.boundAddresses.first else {
+    let ports = router.boundAddresses.compactMap { if case .tcp(_, let port) = $0 { port } else { nil } }
+    guard let port = ports.first else {
         throw Socket.Failure(description: "no TCP address")
     }
     let result: Result<Void, any Error>

@@ -1,0 +1,207 @@
+import Foundation
+import NIOCore
+import Testing
+
+@testable import Router
+@testable import Upstream
+
+/// What is no request the router takes, and who takes too long to say one.
+@Suite(.timeLimit(.minutes(1))) struct RefusalTests {
+    /// Shapes that two readers could understand differently. None may reach the application.
+    static let smuggling = [
+        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n123456",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\n12345",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n12345",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\n12345",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nX: y\r\n Content-Length: 5\r\n\r\n12345",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\u{b}chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n",
+        "GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\rX: y\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1 \r\nHost: a\r\n\r\n", "GET\t/\tHTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1x\r\nHost: a\r\n\r\n",
+        "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/2.0\r\nHost: a\r\n\r\n", "GET /\r\n\r\n",
+        "GET / HTTP/0.9\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nBad Name: x\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n: empty\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nNoColon\r\n\r\n", "GET a HTTP/1.1\r\nHost: a\r\n\r\n",
+        "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\r\n\r\n",
+    ]
+
+    @Test(arguments: Self.smuggling) func isRefusedAndTheConnectionClosed(_ request: String) async throws {
+        let upstream = try FakeUpstream.answering { _ in ok("reached") }
+        try await withRouter(upstream) { router throws in
+            let browser = try router.connect()
+            try browser.send(request + "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+            let answer = try browser.readMessage()
+            #expect((400...505).contains(answer.status) && answer.status != 502)
+            #expect(answer["connection"] == "close")
+            #expect(browser.ends())
+            #expect(upstream.connections == 0)
+        }
+    }
+
+    @Test(arguments: [
+        "5\r\n12345\r\n0\r\nBad Trailer: x\r\n\r\n", "5\r\n123456\r\n0\r\n\r\n", "5;\n12345\r\n0\r\n\r\n", "zz\r\n",
+        "-5\r\n12345\r\n", "5 \r\n12345\r\n0\r\n\r\n", "fffffffffffffffff\r\n", "5\n12345\n0\n\n",
+    ])
+    func brokenChunksEndTheRequest(_ body: String) async throws {
+        let whole = Mailbox<String>()
+        let upstream = try FakeUpstream { socket, _ in
+            whole.put(try socket.readMessage().body)
+            try socket.send(ok(""))
+        }
+        try await withRouter(upstream) { router throws in
+            let browser = try router.connect()
+            try browser.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+            #expect(try browser.readMessage().status == 400)
+            #expect(browser.ends())
+        }
+        #expect(whole.count == 0)
+    }
+
+    @Test func whatIsTooLongHasAStatusOfItsOwn() async throws {
+        let upstream = try FakeUpstream.answering { _ in ok("reached") }
+        try await withRouter(upstream) { router throws in
+            let long = String(repeating: "x", count: 40_000)
+            for (request, status) in [
+                ("GET /\(long) HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+                ("GET / HTTP/1.1\r\nHost: a\r\nX: \(long)\r\n\r\n", 431),
+                ("GET / HTTP/1.1\r\nHost: a\r\n\(String(repeating: "A: b\r\n", count: 200))\r\n", 431),
+            ] {
+                let browser = try router.connect()
+                try browser.send(request)
+                #expect(try browser.readMessage().status == status)
+            }
+            #expect(upstream.connections == 0)
+        }
+    }
+
+    // MARK: Slow and silent
+
+    @Test func aSilentConnectionIsClosed() async throws {
+        var settings = configuration([])
+        settings.headTime = .milliseconds(50)
+        settings.gateways = [GatewayEndpoint(address: .unix(path: "/nowhere/gateway.sock"))]
+        try await withRouter(settings) { router throws in
+            let browser = try router.connect()
+            #expect(browser.ends())
+        }
+    }
+
+    @Test func twoThousandSilentConnectionsCostNobodyElseAnything() async throws {
+        let upstream = try FakeUpstream.answering { _ in ok("still here") }
+        var settings = configuration([upstream.address])
+        settings.gateways = [GatewayEndpoint(address: .unix(path: "/nowhere/gateway.sock"))]
+        settings.undecidedLimit = 1_000
+        try await withRouter(settings) { router throws in
+            let silent = try (0..<2_000).map { _ in try router.connect() }
+            #expect(try router.get("/").body == "still here")
+            // The oldest had to make room for the newest; the newest still has its say.
+            #expect(silent[0].ends())
+            try silent[1_999].send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(try silent[1_999].readMessage().body == "still here")
+        }
+    }
+
+    @Test func aHeadThatTakesTooLongIs408() async throws {
+        var settings = configuration([])
+        settings.headTime = .milliseconds(80)
+        try await withRouter(settings) { router throws in
+            let browser = try router.connect()
+            try browser.send("GET / HTTP/1.1\r\nHost: a\r\nX: ")
+            #expect(try browser.readMessage().status == 408)
+            #expect(browser.ends())
+        }
+    }
+
+    @Test func aTrickleOfBytesDoesNotBuyTime() async throws {
+        var settings = configuration([])
+        settings.headTime = .milliseconds(200)
+        try await withRouter(settings) { router throws in
+            let browser = try router.connect()
+            let end = ContinuousClock.now + .seconds(5)
+            while ContinuousClock.now < end {
+                var entry = pollfd(fd: browser.descriptor, events: Int16(POLLIN), revents: 0)
+                if poll(&entry, 1, 10) > 0 { break }
+                try browser.send("G")
+            }
+            #expect(ContinuousClock.now < end)
+        }
+    }
+
+    @Test func aBodyThatStopsIs408AndTheWorkerIsFreed() async throws {
+        let ended = Mailbox<Int>()
+        let upstream = try FakeUpstream { socket, _ in
+            _ = try? socket.readToEnd()
+            ended.put(0)
+        }
+        var settings = configuration([upstream.address])
+        settings.bodyIdleTime = .milliseconds(80)
+        try await withRouter(settings) { router throws in
+            let browser = try router.connect()
+            try browser.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345")
+            #expect(try browser.readMessage().status == 408)
+            _ = try ended.take()
+        }
+    }
+
+    @Test func aBrowserThatLeavesInTheBodyFreesTheWorker() async throws {
+        let (begun, ended) = (Mailbox<Int>(), Mailbox<Int>())
+        let upstream = try FakeUpstream { socket, _ in
+            _ = try socket.read(until: "12345")
+            begun.put(0)
+            _ = try? socket.readToEnd()
+            ended.put(0)
+        }
+        try await withRouter(upstream) { router throws in
+            let browser = try router.connect()
+            try browser.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345")
+            _ = try begun.take()
+            browser.endOutput()
+            #expect(browser.ends())
+            _ = try ended.take()
+        }
+    }
+
+    @Test func anIdleConnectionIsClosed() async throws {
+        let upstream = try FakeUpstream.answering { _ in ok("x") }
+        var settings = configuration([upstream.address])
+        settings.keepAliveTime = .milliseconds(80)
+        try await withRouter(settings) { router throws in
+            let browser = try router.connect()
+            try browser.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(try browser.readMessage().body == "x")
+            #expect(browser.ends())
+        }
+    }
+
+    @Test func withoutDescriptorsAcceptingPausesAndResumes() async throws {
+        // In a process of its own, because the limit is the whole process'.
+        await #expect(processExitsWith: .success) {
+            let upstream = try FakeUpstream.answering { _ in ok("alive") }
+            try await withRouter(upstream) { router throws in
+                #expect(try router.get("/").body == "alive")
+                let browsers = try (0..<40).map { _ in try router.connect() }
+                // No new descriptor from here on, beyond a few: the rest waits in the backlog.
+                let highest = try router.connect()
+                var limit = rlimit(rlim_cur: rlim_t(highest.descriptor) + 1, rlim_max: 4_096)
+                setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+                for browser in browsers { try browser.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n") }
+                limit.rlim_cur = 4_096
+                setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+                for browser in browsers { _ = try browser.readMessage() }
+                #expect(try router.get("/").body == "alive")
+            }
+        }
+    }
+}
