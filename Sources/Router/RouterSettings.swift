@@ -8,7 +8,7 @@ package enum RouterSettings {
     package static let listen = Setting(
         "router.listen", default: [ListenAddress.tcp(host: "127.0.0.1", port: 8000)],
         kind: SettingKind<ListenAddress>.listenAddress.list(atMost: 64),
-        help: "Where browsers, or nginx in front, connect. fd:NUMBER is a listening socket that was inherited.",
+        help: "Where browsers, or nginx in front, connect. fd://NUMBER is a listening socket that was inherited.",
         example: "http://127.0.0.1:8000")
     package static let trustedProxies = Setting(
         "router.trusted_proxies", default: ["127.0.0.1", "::1", "unix:"], kind: .trustedProxies,

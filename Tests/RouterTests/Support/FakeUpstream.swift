@@ -14,8 +14,8 @@ final class FakeUpstream: Sendable {
     var address: UpstreamAddress { .tcp(host: "127.0.0.1", port: self.port) }
 
     /// - Parameter serve: has the connection and its number, from 0; the connection ends when it returns.
-    init(_ serve: @escaping @Sendable (Socket, Int) throws -> Void) throws {
-        let (listener, port) = try Self.listen()
+    init(port: Int = 0, _ serve: @escaping @Sendable (Socket, Int) throws -> Void) throws {
+        let (listener, port) = try Self.listen(port: port)
         (self.listener, self.port) = (listener, port)
         Thread.detachNewThread { [weak self] in
             while true {
@@ -37,16 +37,19 @@ final class FakeUpstream: Sendable {
     }
 
     /// Answers every request alike, on kept-alive connections.
-    static func answering(_ answer: @escaping @Sendable (Message) -> String) throws -> FakeUpstream {
-        try FakeUpstream { socket, _ in
+    static func answering(
+        port: Int = 0, _ answer: @escaping @Sendable (Message) -> String
+    ) throws -> FakeUpstream {
+        try FakeUpstream(port: port) { socket, _ in
             while true { try socket.send(answer(try socket.readMessage())) }
         }
     }
 
-    static func listen() throws -> (CInt, Int) {
+    static func listen(port: Int = 0) throws -> (CInt, Int) {
         let listener = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
         address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let bound = withUnsafeMutablePointer(to: &address) {
