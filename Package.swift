@@ -85,7 +85,7 @@ let package = Package(
         .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", nioHTTP1, nioEmbedded], swiftSettings: features),
         .testTarget(name: "ChannelLayerTests", dependencies: ["ChannelLayer", "JSON", "TestSupport", nioCore], swiftSettings: features),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Telemetry", "TestSupport", nioCore, nioPosix, logging, metrics], swiftSettings: features),
-        .testTarget(name: "GatewayTests", dependencies: ["Gateway", "TestSupport", nioEmbedded, nioPosix], swiftSettings: features),
+        .testTarget(name: "GatewayTests", dependencies: ["Gateway", "TestSupport", nioEmbedded, nioPosix, jwtKit], swiftSettings: features),
         .testTarget(name: "RouterTests", dependencies: ["Router", "Upstream", "TestSupport", nioEmbedded, nioPosix], swiftSettings: features),
         .testTarget(
             name: "WorkersTests", dependencies: ["Workers", "TestSupport", nioPosix], exclude: ["Browser"],

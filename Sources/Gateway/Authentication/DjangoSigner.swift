@@ -47,7 +47,10 @@ package struct DjangoSigner: Sendable {
         let signed = text[..<last]
         let message = Array(signed.utf8)
         // `isValidAuthenticationCode` takes the same time wherever the first difference is.
-        guard self.keys.contains(where: { HMAC<SHA256>.isValidAuthenticationCode(signature, authenticating: message, using: $0) })
+        guard
+            self.keys.contains(where: {
+                HMAC<SHA256>.isValidAuthenticationCode(signature, authenticating: message, using: $0)
+            })
         else { throw .badSignature }
         guard let middle = signed.utf8.lastIndex(of: UInt8(ascii: ":")),
             let time = Self.base62(signed.utf8[signed.utf8.index(after: middle)...])

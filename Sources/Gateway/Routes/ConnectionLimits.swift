@@ -38,7 +38,8 @@ package struct ConnectionCounts: Sendable {
         if let key = address?.limitKey {
             let count = self.byAddress[key, default: 0]
             guard count < self.limits.perAddress else {
-                throw Refusal(.addressLimit, "\(count) connections from \(key) are open, as many as one address may have")
+                throw Refusal(
+                    .addressLimit, "\(count) connections from \(key) are open, as many as one address may have")
             }
             self.byAddress[key] = count + 1
         }

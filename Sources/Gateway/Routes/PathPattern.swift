@@ -29,7 +29,10 @@ package struct PathPattern: Hashable, Sendable {
         guard text.utf8.first == UInt8(ascii: "/") else {
             throw RouteError("a path begins with a slash, for example \"/channels/updates/\"")
         }
-        guard !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") })
+        guard
+            !text.utf8.contains(where: {
+                $0 <= 0x20 || $0 == 0x7f || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#")
+            })
         else {
             throw RouteError("a path has no white space, \"?\" or \"#\"; the query is for templates: {query.NAME}")
         }
@@ -52,7 +55,7 @@ package struct PathPattern: Hashable, Sendable {
 
     private static func segment(_ part: Substring) throws(RouteError) -> Segment {
         guard part.contains(where: { $0 == "{" || $0 == "}" }) else {
-            guard let literal = decodePercent(part.utf8) else {
+            guard let literal = try? PercentEncoding.decode(part) else {
                 throw RouteError("\"\(part)\" is not percent-encoded UTF-8")
             }
             return .literal(literal)
@@ -60,28 +63,12 @@ package struct PathPattern: Hashable, Sendable {
         let name = part.dropFirst().dropLast()
         guard part.first == "{", part.last == "}", Template.isName(name) else {
             throw RouteError(
-                "\"\(part)\" is no capture, wanted {NAME} as a whole segment; NAME is made of letters, digits and \"_\"")
+                "\"\(part)\" is no capture, wanted {NAME} as a whole segment; NAME is made of letters, digits and \"_\""
+            )
         }
         guard !Template.reservedNames.contains(String(name)) else {
             throw RouteError("{\(name)} has a meaning of its own in templates, wanted another name for the capture")
         }
         return .capture(String(name))
     }
-}
-
-/// Percent-decoded UTF-8 text, or `nil` for a broken escape, invalid UTF-8 or a NUL. A plus is a plus.
-func decodePercent(_ bytes: some Sequence<UInt8>) -> String? {
-    var decoded: [UInt8] = []
-    var iterator = bytes.makeIterator()
-    while let byte = iterator.next() {
-        guard byte == UInt8(ascii: "%") else {
-            decoded.append(byte)
-            continue
-        }
-        guard let high = iterator.next().flatMap(hexadecimalDigit), let low = iterator.next().flatMap(hexadecimalDigit)
-        else { return nil }
-        decoded.append(high << 4 | low)
-    }
-    guard !decoded.contains(0) else { return nil }
-    return String(validating: decoded, as: UTF8.self)
 }

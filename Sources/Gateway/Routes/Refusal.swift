@@ -40,12 +40,13 @@ package struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// The close code for a route that accepts first and closes then (`refuse: "close"`): some browser modules,
-    /// CATMAID's for one, come back after a close but not after a refused handshake.
+    /// The close code for a route that accepts first and closes then (`"refuse": "close"`): some browser modules,
+    /// CATMAID's for one, come back after a close but not after a refused handshake. By their ranges (`CloseCode`)
+    /// 4401 and 4429 ask a client to come back, 4503 tells it not to.
     package var closeCode: UInt16 {
         switch self.reason {
         case .unauthenticated, .badCredentials: 4401
-        case .origin, .invalidGroup, .notLoopback: 4403
+        case .origin, .invalidGroup, .notLoopback: 4503
         case .userLimit, .addressLimit: 4429
         // Try again later (registered with IANA for RFC 6455).
         case .authenticationUnavailable, .totalLimit: 1013

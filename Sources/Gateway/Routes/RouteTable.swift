@@ -1,3 +1,5 @@
+import HTTP1
+
 /// Finds the route of a path.
 ///
 /// A tree over the segments of all patterns. At each segment a literal is tried before a capture, so that
@@ -63,8 +65,9 @@ package struct RouteTable: Sendable {
     /// A segment is decoded after the path was cut, so that `%2F` never makes two segments of one.
     ///
     /// - Complexity: at most one visit per node of the table, usually one per segment.
-    package func match(_ path: some StringProtocol) -> Match? {
+    package func match(_ path: String) -> Match? {
         guard path.utf8.first == UInt8(ascii: "/") else { return nil }
+        // By bytes: of characters a slash could be one with the accent behind it.
         let parts = path.utf8.dropFirst().split(
             separator: UInt8(ascii: "/"), maxSplits: PathPattern.segmentLimit * 2, omittingEmptySubsequences: false)
         // Twice the limit of a pattern, since a prefix comes before it.
@@ -72,7 +75,7 @@ package struct RouteTable: Sendable {
         var segments: [String] = []
         segments.reserveCapacity(parts.count)
         for part in parts {
-            guard let segment = decodePercent(part) else { return nil }
+            guard let segment = try? PercentEncoding.decode(Substring(part)) else { return nil }
             segments.append(segment)
         }
         var captures: [String] = []

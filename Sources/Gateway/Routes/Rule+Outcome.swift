@@ -44,7 +44,7 @@ extension Rule.Action {
         case .string(let text): .text(ByteBuffer(string: text))
         case .bytes, .ext: .drop(.wrongType)
         case .json(let text):
-            LayerJSON.string(in: text).map { .text(ByteBuffer(string: $0)) } ?? .text(text.bytes)
+            text.stringValue.map { .text(ByteBuffer(string: $0)) } ?? .text(text.bytes)
         default: LayerJSON.text(of: value).map(RuleOutcome.text) ?? .drop(.notEncodable)
         }
     }

@@ -67,7 +67,8 @@ package struct TypePattern: Hashable, Sendable {
         }
         let key = TypeKey(name)
         guard isWildcard || !TypeKey.protocolEvents.contains(key) else {
-            throw RouteError("\"\(text)\" comes from browsers only and has no meaning as a layer message; remove the rule")
+            throw RouteError(
+                "\"\(text)\" comes from browsers only and has no meaning as a layer message; remove the rule")
         }
         self.text = text
         self.key = key

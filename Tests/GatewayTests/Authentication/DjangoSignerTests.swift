@@ -24,16 +24,18 @@ struct DjangoVectors: Decodable {
     let timestamp_signer: Signed
     let json_payload: String
 
-    static let all: DjangoVectors = {
+    static func read() throws -> DjangoVectors {
         let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Vectors/django-signing.json")
-        return try! JSONDecoder().decode(DjangoVectors.self, from: Data(contentsOf: file))
-    }()
+        return try JSONDecoder().decode(DjangoVectors.self, from: Data(contentsOf: file))
+    }
 
     var now: Int64 { Int64(self.signing_time) }
 }
 
 @Suite struct DjangoSignerTests {
-    let vectors = DjangoVectors.all
+    let vectors: DjangoVectors
+
+    init() throws { self.vectors = try DjangoVectors.read() }
 
     func signer(_ salt: String, secrets: [String]? = nil) -> DjangoSigner {
         DjangoSigner(secrets: secrets ?? [self.vectors.secret_key], salt: salt)
@@ -49,7 +51,10 @@ struct DjangoVectors: Decodable {
             sessions.unsignObject(self.vectors.db_session_data, maxAge: nil, now: now),
             cookies.unsignObject(self.vectors.signed_cookie_value, maxAge: 1_209_600, now: now),
         ]
-        #expect(payloads.map { String(decoding: $0, as: UTF8.self) } == [self.vectors.json_payload, self.vectors.json_payload])
+        #expect(
+            payloads.map { String(decoding: $0, as: UTF8.self) } == [
+                self.vectors.json_payload, self.vectors.json_payload,
+            ])
         let small = try sessions.unsignObject(self.vectors.db_session_data_small_uncompressed, maxAge: nil, now: now)
         #expect(String(decoding: small, as: UTF8.self) == #"{"_auth_user_id":"7"}"#)
         let ticket = self.vectors.timestamp_signer
@@ -91,7 +96,8 @@ struct DjangoVectors: Decodable {
                 var changed = signed
                 changed[index] ^= flip
                 #expect(throws: DjangoSigner.Failure.self, "byte \(index)") {
-                    try signer.unsignObject(String(decoding: changed, as: UTF8.self), maxAge: nil, now: self.vectors.now)
+                    try signer.unsignObject(
+                        String(decoding: changed, as: UTF8.self), maxAge: nil, now: self.vectors.now)
                 }
             }
             #expect(throws: DjangoSigner.Failure.self, "cut at \(index)") {
@@ -101,7 +107,9 @@ struct DjangoVectors: Decodable {
         }
     }
 
-    @Test(arguments: ["", ":", "::", "7", "7:1r31eq", "7:1r31eq:", ":::::", "7:1r31eq:2NUeTqyittWgr6MG3NedJDmi26xJOrCgZ09t8cgLHC"])
+    @Test(arguments: [
+        "", ":", "::", "7", "7:1r31eq", "7:1r31eq:", ":::::", "7:1r31eq:2NUeTqyittWgr6MG3NedJDmi26xJOrCgZ09t8cgLHC",
+    ])
     func whatIsNoSignedValueIsMalformed(_ text: String) {
         #expect(throws: DjangoSigner.Failure.malformed) {
             try self.signer("ws-ticket").unsign(text, maxAge: nil, now: 0)

@@ -9,9 +9,11 @@ import Testing
     }
 
     @Test(arguments: [
-        ("channels/", "begins with a slash"), ("", "begins with a slash"), ("/a?b", "query.NAME"), ("/a b", "white space"),
+        ("channels/", "begins with a slash"), ("", "begins with a slash"), ("/a?b", "query.NAME"),
+        ("/a b", "white space"),
         ("/a/{}", "no capture"), ("/a/x{b}", "no capture"), ("/a/{b", "no capture"), ("/a/b}", "no capture"),
-        ("/a/{b-c}", "no capture"), ("/{a}/{a}", "captured twice"), ("/{user}", "meaning of its own"), ("/%zz", "percent"),
+        ("/a/{b-c}", "no capture"), ("/{a}/{a}", "captured twice"), ("/{user}", "meaning of its own"),
+        ("/%zz", "percent"),
         ("/%ff", "percent"), (String(repeating: "/a", count: 33), "too many"),
     ])
     func whatIsNoPatternIsRefusedWithTheReason(_ text: String, _ words: String) {
@@ -29,7 +31,10 @@ import Testing
         let table = try self.table("/channels/updates/")
         #expect(table.match("/channels/updates/")?.route == 0)
         #expect(table.match("/channels/upd%61tes/")?.route == 0)
-        for other in ["/channels/updates", "/channels/updates//", "/channels/", "/", "", "channels/updates/", "/CHANNELS/updates/"] {
+        for other in [
+            "/channels/updates", "/channels/updates//", "/channels/", "/", "", "channels/updates/",
+            "/CHANNELS/updates/",
+        ] {
             #expect(table.match(other) == nil, "\(other)")
         }
     }
