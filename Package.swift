@@ -11,6 +11,7 @@ let features: [SwiftSetting] = [
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let nioWebSocket: Target.Dependency = .product(name: "NIOWebSocket", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
@@ -77,7 +78,8 @@ let package = Package(
             name: "Carillon",
             dependencies: [
                 "ChannelLayer", "Gateway", "HTTP1", "JSON", "Router", "Settings", "Telemetry", "Upstream", "Workers",
-                nioCore, nioPosix, logging, metrics, argumentParser, serviceLifecycle, unixSignals,
+                nioCore, nioPosix, nioWebSocket, logging, metrics, crypto, jwtKit, argumentParser, serviceLifecycle,
+                unixSignals,
             ], swiftSettings: features),
         // Tests: one folder per target, what they share in TestSupport.
         .target(name: "TestSupport", dependencies: ["ChannelLayer", "JSON", nioCore, nioPosix], path: "Tests/Support", swiftSettings: features),

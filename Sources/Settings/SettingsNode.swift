@@ -106,6 +106,11 @@ package struct SettingsNode {
         self.required(key, SettingKind<String>.string(wanted).converted(make, back: { _ in "" }))
     }
 
+    /// The value under `key`, or `fallback` when there is none or it cannot be used.
+    package func read<Value>(_ key: String, _ kind: SettingKind<Value>, default fallback: Value) -> Value {
+        self.optional(key, kind) ?? fallback
+    }
+
     // MARK: Structure
 
     /// What stands under `key` of this object; `nil` when nothing does, or `null`, or when this is no object.

@@ -29,7 +29,8 @@ package final class SettingsReader {
     let environment: SettingsEnvironment
     let file: SettingsFile?
     private let flags: [String: Flag]
-    private var faults: [SettingsFault] = []
+    /// What is wrong so far.
+    package private(set) var faults: [SettingsFault] = []
 
     /// - Parameters:
     ///   - path: the file's, as the person named it, for messages; `nil` without a file.

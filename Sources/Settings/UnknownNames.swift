@@ -2,8 +2,8 @@ import JSON
 
 /// Finds what was given but is no setting.
 enum UnknownNames {
-    /// Variables with our prefix that are no settings. `CARILLON_API_KEY` is read by `serve` and `publish`.
-    private static let otherVariables: Set<String> = ["CARILLON_API_KEY"]
+    /// Variables with our prefix that are no settings: the key for `serve` and `publish`, the path of the file.
+    private static let otherVariables: Set<String> = ["CARILLON_API_KEY", "CARILLON_SETTINGS"]
 
     static func faults(
         file: SettingsFile?, environment: SettingsEnvironment, flags: [String: SettingsReader.Flag],

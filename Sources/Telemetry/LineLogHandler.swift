@@ -1,6 +1,7 @@
 import JSON
 package import Logging
 import NIOCore
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -18,23 +19,43 @@ package enum LogFormat: String, CaseIterable, Sendable {
     case json
 }
 
+/// The least severe level that is logged, for all loggers of a process; can be changed while they are in use.
+package final class LogThreshold: Sendable {
+    private let index: Atomic<Int>
+
+    package init(_ level: Logger.Level) { self.index = Atomic(Self.levels.firstIndex(of: level) ?? 0) }
+
+    package var level: Logger.Level {
+        get { Self.levels[self.index.load(ordering: .relaxed)] }
+        set { self.index.store(Self.levels.firstIndex(of: newValue) ?? 0, ordering: .relaxed) }
+    }
+
+    private static let levels = Logger.Level.allCases
+}
+
 /// Writes each event as one line to a descriptor, with one system call, so that lines of several threads and processes
 /// do not mix. Whatever somebody manages to get into a value, it stays within its line.
 package struct LineLogHandler: LogHandler {
-    package var logLevel: Logger.Level
+    package var logLevel: Logger.Level {
+        get { self.ownLevel ?? self.threshold.level }
+        set { self.ownLevel = newValue }
+    }
     package var metadata: Logger.Metadata = [:]
     package var metadataProvider: Logger.MetadataProvider?
+    private let threshold: LogThreshold
+    private var ownLevel: Logger.Level?
     private let label: String
     private let format: LogFormat
     private let descriptor: CInt
 
     /// - Parameters:
     ///   - label: what part of the program speaks.
+    ///   - threshold: the process's level, which counts until a logger is given one of its own.
     ///   - descriptor: standard error by default.
-    package init(label: String, format: LogFormat, level: Logger.Level, descriptor: CInt = 2) {
+    package init(label: String, format: LogFormat, threshold: LogThreshold, descriptor: CInt = 2) {
         self.label = label
         self.format = format
-        self.logLevel = level
+        self.threshold = threshold
         self.descriptor = descriptor
     }
 

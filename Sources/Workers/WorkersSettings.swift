@@ -6,7 +6,7 @@ package enum WorkersSettings {
     package static let listen = Setting(
         "workers.listen", default: ListenAddress.tcp(host: "127.0.0.1", port: 8002), kind: .listenAddress,
         help:
-            "Where the worker listens; fd: is a socket it inherits, 0 under supervisord's fcgi-program, 3 under systemd."
+            "Where the worker listens; fd://NUMBER is a socket it inherits, 0 under supervisord's fcgi-program, 3 under systemd."
     )
     package static let socketMode = Setting(
         "workers.socket_mode", default: nil, kind: SettingKind<String>.permissions.orNone,

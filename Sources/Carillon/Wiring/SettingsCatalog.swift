@@ -1,0 +1,19 @@
+import Router
+import Settings
+import Telemetry
+import Workers
+
+/// Every setting there is. All processes share one file, so each knows the names of all.
+enum SettingsCatalog {
+    /// By the part of the program they belong to, in the order a reader wants them.
+    static let sections: [(title: String, settings: [any AnySetting])] = [
+        ("Layer", LayerSettings.all),
+        ("Router", RouterSettings.all + RouterStopSettings.all),
+        ("Workers", WorkersSettings.all + PagesSettings.all),
+        ("Publish API", PublishSettings.all),
+        ("Process", ProcessSettings.all),
+        ("Logs, health and metrics", TelemetrySettings.all),
+    ]
+
+    static let all: [any AnySetting] = sections.flatMap(\.settings)
+}

@@ -1,0 +1,39 @@
+import Router
+import Settings
+import Telemetry
+import Workers
+
+/// All parts' settings together: for `check`, and for `serve`, which runs them all.
+struct WholeConfiguration {
+    let process: ProcessConfiguration
+    let telemetry: TelemetryConfiguration
+    let layer: LayerChoice
+    let router: RouterConfiguration
+    let routerDrainTime: Duration
+    let workers: WorkersConfiguration
+    let site: WorkerSite
+
+    /// - Throws: all faults.
+    init(reading reader: SettingsReader) throws {
+        self.process = ProcessConfiguration(reading: reader)
+        self.telemetry = TelemetryConfiguration(reading: reader)
+        self.layer = LayerChoice(reading: reader)
+        self.router = RouterConfiguration(reading: reader)
+        self.routerDrainTime = reader.value(RouterStopSettings.drainTime)
+        self.workers = WorkersConfiguration(reading: reader)
+        self.site = WorkerSite(reading: reader)
+        try Self.finish(reader)
+    }
+
+    /// - Throws: all faults of a reader that read single settings before.
+    static func check(_ reader: SettingsReader) throws { _ = try WholeConfiguration(reading: reader) }
+
+    /// - Throws: the faults as the program's own error.
+    static func finish(_ reader: SettingsReader) throws {
+        do throws(SettingsFaults) {
+            try reader.finish()
+        } catch {
+            throw Failure("\(error)")
+        }
+    }
+}

@@ -1,0 +1,82 @@
+import ChannelLayer
+import Logging
+import NIOCore
+import Settings
+import Telemetry
+import Workers
+
+/// What a worker answers besides the publish API.
+enum PagesSettings {
+    static let demo = Setting(
+        "workers.demo", default: false,
+        help:
+            "Serves the demonstration at /: a page that starts jobs and shows them live. serve without routes has it on."
+    )
+
+    static let files = Setting(
+        "workers.files", default: nil,
+        help: "A folder whose files are served under workers.files_path; null serves none.",
+        example: "/srv/site/static")
+
+    static let filesPath = Setting(
+        "workers.files_path", default: "/static/", help: "The path under which the files are served.",
+        bounds: "a path that begins and ends with /", accepts: { $0.hasPrefix("/") && $0.hasSuffix("/") })
+
+    static let drainTime = Setting(
+        "workers.drain_time", default: .seconds(20), in: .zero...(.seconds(3_600)),
+        help: "How long a stopping worker lets requests finish that it has begun to answer.")
+
+    static let all: [any AnySetting] = [demo, files, filesPath, drainTime]
+}
+
+/// The pages and the publish API of a worker.
+struct WorkerSite {
+    var api: PublishAPI.Configuration
+    var hasDemo: Bool
+    var files: String?
+    var filesPath: String
+    var drainTime: TimeAmount
+
+    init(reading reader: SettingsReader) {
+        self.api = PublishAPI.Configuration(reading: reader)
+        self.hasDemo = reader.value(PagesSettings.demo)
+        self.files = reader.value(PagesSettings.files)
+        self.filesPath = reader.value(PagesSettings.filesPath)
+        self.drainTime = TimeAmount(reader.value(PagesSettings.drainTime))
+    }
+
+    func application(
+        layer: any ChannelLayer, nodes: @escaping @Sendable () -> [NodeInfo]
+    ) throws(LayerError) -> any SynchronousApplication {
+        var routes: [(String, any SynchronousApplication)] = [
+            (
+                self.api.prefix,
+                PublishAPI(layer: layer, configuration: self.api, logger: Logger(label: "api"), nodes: nodes)
+            )
+        ]
+        if let folder = self.files {
+            routes.append((self.filesPath, StaticFiles(folder: folder, under: self.filesPath)))
+        }
+        if self.hasDemo { routes.append(("/", try DemoApplication(layer: layer))) }
+        return Routes(routes)
+    }
+}
+
+/// A worker in the process.
+struct WorkerPart: Part {
+    let name = "worker"
+    let server: WorkerServer
+    let drainTime: TimeAmount
+
+    func start() async throws { try await self.server.start() }
+    func stop() async { await self.server.drain(within: self.drainTime) }
+}
+
+/// The layer in the process: closed when nobody uses it any more.
+struct LayerPart: Part {
+    let name = "layer"
+    let layer: any ChannelLayer
+
+    func start() async throws {}
+    func stop() async { await self.layer.close() }
+}
