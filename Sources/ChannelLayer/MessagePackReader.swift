@@ -1,5 +1,11 @@
 import NIOCore
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// Reads MessagePack values, whatever the bytes. Lives for the time of one closure over them.
 struct MessagePackReader {
     private let bytes: UnsafeRawBufferPointer
@@ -20,22 +26,35 @@ struct MessagePackReader {
 
     /// One map with text keys, and nothing after it.
     mutating func message() throws(MessagePackError) -> [LayerValue.Entry] {
-        guard case .map(var entries) = try self.value(level: 0) else {
-            throw MessagePackError("a message is a map", at: 0)
+        let code = try self.integer(UInt8.self)
+        let count: Int
+        switch code {
+        case 0x80...0x8F: count = Int(code & 0x0F)
+        case 0xDE: count = Int(try self.integer(UInt16.self))
+        case 0xDF: count = Int(try self.integer(UInt32.self))
+        default: throw MessagePackError("a message is a map", at: 0)
+        }
+        try self.check(count, valuesEach: 2, level: 0)
+        var entries: [LayerValue.Entry] = []
+        entries.reserveCapacity(count)
+        for _ in 0..<count {
+            let key = try self.messageKey()
+            entries.append(LayerValue.Entry(key: .string(key), value: try self.value(level: 1)))
         }
         guard self.remaining == 0 else { throw self.fault("found more after the end of the message") }
-        for index in entries.indices {
-            switch entries[index].key {
-            case .string: break
-            case .bytes(let bytes):
-                guard let text = bytes.withUnsafeReadableBytes({ String(validating: $0, as: UTF8.self) }) else {
-                    throw MessagePackError("a key of the message is not text", at: 0)
-                }
-                entries[index].key = .string(text)
-            default: throw MessagePackError("a key of the message is not text", at: 0)
-            }
-        }
         return entries
+    }
+
+    /// Text, or bytes that are text.
+    private mutating func messageKey() throws(MessagePackError) -> String {
+        let start = self.offset
+        switch try self.value(level: 1) {
+        case .string(let key): return key
+        case .bytes(let bytes):
+            if let key = bytes.withUnsafeReadableBytes({ Self.validText($0) }) { return key }
+        default: break
+        }
+        throw MessagePackError("a key of the message is not text", at: start)
     }
 
     private var remaining: Int { self.bytes.count &- self.offset }
@@ -87,7 +106,7 @@ struct MessagePackReader {
     }
 
     private mutating func map(_ count: Int, _ level: Int) throws(MessagePackError) -> LayerValue {
-        try self.check(count, valuesEach: 2, level)
+        try self.check(count, valuesEach: 2, level: level)
         var entries: [LayerValue.Entry] = []
         entries.reserveCapacity(count)
         for _ in 0..<count {
@@ -98,7 +117,7 @@ struct MessagePackReader {
     }
 
     private mutating func array(_ count: Int, _ level: Int) throws(MessagePackError) -> LayerValue {
-        try self.check(count, valuesEach: 1, level)
+        try self.check(count, valuesEach: 1, level: level)
         var elements: [LayerValue] = []
         elements.reserveCapacity(count)
         for _ in 0..<count { elements.append(try self.value(level: level &+ 1)) }
@@ -106,7 +125,7 @@ struct MessagePackReader {
     }
 
     /// A value is one byte at the least: a larger count is a lie, found before room is made for it.
-    private mutating func check(_ count: Int, valuesEach: Int, _ level: Int) throws(MessagePackError) {
+    private mutating func check(_ count: Int, valuesEach: Int, level: Int) throws(MessagePackError) {
         guard level < self.depth else { throw self.fault("nested deeper than \(self.depth)") }
         guard count <= self.remaining / valuesEach else {
             throw self.fault("\(count) elements announced, the message ends before")
@@ -120,8 +139,20 @@ struct MessagePackReader {
         let start = self.offset
         try self.skip(count)
         let text = UnsafeRawBufferPointer(rebasing: self.bytes[start..<self.offset])
-        if let text = String(validating: text, as: UTF8.self) { return .string(text) }
+        if let text = Self.validText(text) { return .string(text) }
         return .bytes(self.slice(from: start))
+    }
+
+    /// `nil` when the bytes are not UTF-8. Decoding repairs what is not, so what was valid is what comes out unchanged;
+    /// this is several times faster than `String(validating:as:)`, which is not specialized.
+    private static func validText(_ bytes: UnsafeRawBufferPointer) -> String? {
+        var text = String(decoding: bytes, as: UTF8.self)
+        let isUnchanged = text.withUTF8 { decoded in
+            guard decoded.count == bytes.count else { return false }
+            guard let left = decoded.baseAddress, let right = bytes.baseAddress else { return bytes.isEmpty }
+            return memcmp(left, right, bytes.count) == 0
+        }
+        return isUnchanged ? text : nil
     }
 
     private mutating func ext(_ count: Int) throws(MessagePackError) -> LayerValue {

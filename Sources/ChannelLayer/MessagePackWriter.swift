@@ -7,56 +7,68 @@ extension LayerMessage {
     /// - Throws: `invalidMessage` for a map key that is neither text nor bytes (a Python peer could not read the whole
     ///   message), for more than 128 levels, for a number in JSON text that no double holds, and for a text, array or
     ///   map longer than 2^32 - 1. Nothing is written then.
+    /// - Complexity: one pass over the values, without an allocation, when `buffer` has room; otherwise two.
     public func encodeMessagePack(into buffer: inout ByteBuffer) throws(LayerError) {
-        let start = buffer.writerIndex
-        do throws(LayerError) {
-            try MessagePackWriter.write(map: self.entries, level: 0, into: &buffer)
-        } catch {
-            buffer.moveWriterIndex(to: start)
-            throw error
+        var needed = 256
+        var isDone = false
+        while !isDone {
+            var outcome: Result<MessagePackSink, LayerError>?
+            buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: needed) { room in
+                var writer = MessagePackWriter(sink: MessagePackSink(room))
+                do throws(LayerError) {
+                    try writer.write(map: self.entries, level: 0)
+                    outcome = .success(writer.sink)
+                    return writer.sink.isComplete ? writer.sink.count : 0
+                } catch {
+                    outcome = .failure(error)
+                    return 0
+                }
+            }
+            guard let sink = try outcome?.get() else { return }
+            needed = sink.count
+            isDone = sink.isComplete
         }
     }
 }
 
 /// MessagePack, the current specification (with `str 8` and `bin`), always in the shortest form.
-enum MessagePackWriter {
-    /// - Parameter level: how many arrays and maps are open around the map.
-    static func write(
-        map entries: [LayerValue.Entry], level: Int, into buffer: inout ByteBuffer
-    ) throws(LayerError) {
+struct MessagePackWriter {
+    var sink: MessagePackSink
+
+    /// - Parameter level: how many arrays and maps are open around the map. Bounds the recursion.
+    mutating func write(map entries: [LayerValue.Entry], level: Int) throws(LayerError) {
         try Self.check(level: level)
-        try Self.writeHead(entries.count, fix: 0x80, fixLimit: 16, wide: 0xDE, into: &buffer)
-        for entry in entries {
-            switch entry.key {
-            case .string(let key): try Self.write(key, into: &buffer)
-            case .bytes(let key): try Self.write(key, into: &buffer)
-            default:
-                throw LayerError(.invalidMessage, "a map key is neither text nor bytes; write it as text")
+        try self.writeHead(entries.count, fix: 0x80, wide: 0xDE)
+        for index in entries.indices {
+            switch entries[index].key {
+            case .string(let key): try self.write(key)
+            case .bytes(let key): try self.write(key)
+            default: throw LayerError(.invalidMessage, "a map key is neither text nor bytes; write it as text")
             }
-            try Self.write(entry.value, level: level + 1, into: &buffer)
+            try self.write(entries[index].value, level: level + 1)
         }
     }
 
-    static func write(_ value: LayerValue, level: Int, into buffer: inout ByteBuffer) throws(LayerError) {
+    private mutating func write(_ value: LayerValue, level: Int) throws(LayerError) {
         switch value {
-        case .null: buffer.writeInteger(UInt8(0xC0))
-        case .bool(let value): buffer.writeInteger(UInt8(value ? 0xC3 : 0xC2))
-        case .int(let value): Self.write(value, into: &buffer)
-        case .uint(let value): Self.write(value, into: &buffer)
-        case .double(let value): buffer.writeMultipleIntegers(UInt8(0xCB), value.bitPattern)
-        case .string(let text): try Self.write(text, into: &buffer)
-        case .bytes(let bytes): try Self.write(bytes, into: &buffer)
+        case .null: self.sink.put(0xC0)
+        case .bool(let value): self.write(value)
+        case .int(let value): self.write(value)
+        case .uint(let value): self.write(value)
+        case .double(let value): self.write(value)
+        case .string(let text): try self.write(text)
+        case .bytes(let bytes): try self.write(bytes)
         case .array(let elements):
             try Self.check(level: level)
-            try Self.writeHead(elements.count, fix: 0x90, fixLimit: 16, wide: 0xDC, into: &buffer)
-            for element in elements { try Self.write(element, level: level + 1, into: &buffer) }
-        case .map(let entries): try Self.write(map: entries, level: level, into: &buffer)
-        case .ext(let type, let bytes): try Self.write(type, bytes, into: &buffer)
-        case .json(let text): try JSONTranscoder.write(text, into: &buffer)
+            try self.writeHead(elements.count, fix: 0x90, wide: 0xDC)
+            for index in elements.indices { try self.write(elements[index], level: level + 1) }
+        case .map(let entries): try self.write(map: entries, level: level)
+        case .ext(let type, let bytes): try self.write(type, bytes)
+        case .json(let text): try JSONTranscoder.write(text, to: &self)
         }
     }
 
-    /// Whether one more array or map may be opened. Bounds the recursion of the writers.
+    /// Whether one more array or map may be opened.
     static func check(level: Int) throws(LayerError) {
         guard level < LayerValue.maximumDepth else {
             throw LayerError(.invalidMessage, "the message is nested deeper than \(LayerValue.maximumDepth)")
@@ -65,99 +77,106 @@ enum MessagePackWriter {
 
     // MARK: Scalars
 
-    static func write(_ value: Int64, into buffer: inout ByteBuffer) {
-        guard value < 0 else {
-            Self.write(UInt64(value), into: &buffer)
-            return
-        }
-        if value >= -32 {
-            buffer.writeInteger(Int8(value))
+    mutating func write(_ value: Bool) { self.sink.put(value ? 0xC3 : 0xC2) }
+
+    mutating func write(_ value: Double) { self.sink.put(0xCB, value.bitPattern) }
+
+    mutating func write(_ value: Int64) {
+        if value >= 0 {
+            self.write(UInt64(value))
+        } else if value >= -32 {
+            self.sink.put(UInt8(bitPattern: Int8(value)))
         } else if let small = Int8(exactly: value) {
-            buffer.writeMultipleIntegers(UInt8(0xD0), small)
+            self.sink.put(0xD0, small)
         } else if let small = Int16(exactly: value) {
-            buffer.writeMultipleIntegers(UInt8(0xD1), small)
+            self.sink.put(0xD1, small)
         } else if let small = Int32(exactly: value) {
-            buffer.writeMultipleIntegers(UInt8(0xD2), small)
+            self.sink.put(0xD2, small)
         } else {
-            buffer.writeMultipleIntegers(UInt8(0xD3), value)
+            self.sink.put(0xD3, value)
         }
     }
 
-    static func write(_ value: UInt64, into buffer: inout ByteBuffer) {
+    mutating func write(_ value: UInt64) {
         if value < 128 {
-            buffer.writeInteger(UInt8(value))
+            self.sink.put(UInt8(value))
         } else if let small = UInt8(exactly: value) {
-            buffer.writeMultipleIntegers(UInt8(0xCC), small)
+            self.sink.put(0xCC, small)
         } else if let small = UInt16(exactly: value) {
-            buffer.writeMultipleIntegers(UInt8(0xCD), small)
+            self.sink.put(0xCD, small)
         } else if let small = UInt32(exactly: value) {
-            buffer.writeMultipleIntegers(UInt8(0xCE), small)
+            self.sink.put(0xCE, small)
         } else {
-            buffer.writeMultipleIntegers(UInt8(0xCF), value)
+            self.sink.put(0xCF, value)
         }
     }
 
-    static func write(_ text: String, into buffer: inout ByteBuffer) throws(LayerError) {
-        try Self.writeTextHead(text.utf8.count, into: &buffer)
-        buffer.writeString(text)
+    mutating func write(_ text: String) throws(LayerError) {
+        var text = text
+        try self.writeTextHead(text.utf8.count)
+        text.withUTF8 { self.sink.put(UnsafeRawBufferPointer($0)) }
     }
 
-    static func write(_ bytes: ByteBuffer, into buffer: inout ByteBuffer) throws(LayerError) {
+    /// - Parameter text: valid UTF-8.
+    mutating func write(text: UnsafeRawBufferPointer) throws(LayerError) {
+        try self.writeTextHead(text.count)
+        self.sink.put(text)
+    }
+
+    private mutating func write(_ bytes: ByteBuffer) throws(LayerError) {
         if let small = UInt8(exactly: bytes.readableBytes) {
-            buffer.writeMultipleIntegers(UInt8(0xC4), small)
+            self.sink.put(0xC4, small)
         } else {
-            try Self.writeWide(bytes.readableBytes, 0xC5, into: &buffer)
+            try self.writeWide(bytes.readableBytes, 0xC5)
         }
-        buffer.writeImmutableBuffer(bytes)
+        bytes.withUnsafeReadableBytes { self.sink.put($0) }
     }
 
-    private static func write(_ type: Int8, _ bytes: ByteBuffer, into buffer: inout ByteBuffer) throws(LayerError) {
+    private mutating func write(_ type: Int8, _ bytes: ByteBuffer) throws(LayerError) {
         switch bytes.readableBytes {
-        case 1: buffer.writeInteger(UInt8(0xD4))
-        case 2: buffer.writeInteger(UInt8(0xD5))
-        case 4: buffer.writeInteger(UInt8(0xD6))
-        case 8: buffer.writeInteger(UInt8(0xD7))
-        case 16: buffer.writeInteger(UInt8(0xD8))
+        case 1: self.sink.put(0xD4)
+        case 2: self.sink.put(0xD5)
+        case 4: self.sink.put(0xD6)
+        case 8: self.sink.put(0xD7)
+        case 16: self.sink.put(0xD8)
         case let count:
             if let small = UInt8(exactly: count) {
-                buffer.writeMultipleIntegers(UInt8(0xC7), small)
+                self.sink.put(0xC7, small)
             } else {
-                try Self.writeWide(count, 0xC8, into: &buffer)
+                try self.writeWide(count, 0xC8)
             }
         }
-        buffer.writeInteger(type)
-        buffer.writeImmutableBuffer(bytes)
+        self.sink.put(UInt8(bitPattern: type))
+        bytes.withUnsafeReadableBytes { self.sink.put($0) }
     }
 
     // MARK: Heads
 
-    static func writeTextHead(_ count: Int, into buffer: inout ByteBuffer) throws(LayerError) {
+    private mutating func writeTextHead(_ count: Int) throws(LayerError) {
         if count < 32 {
-            buffer.writeInteger(0xA0 | UInt8(count))
+            self.sink.put(0xA0 | UInt8(count))
         } else if let small = UInt8(exactly: count) {
-            buffer.writeMultipleIntegers(UInt8(0xD9), small)
+            self.sink.put(0xD9, small)
         } else {
-            try Self.writeWide(count, 0xDA, into: &buffer)
+            try self.writeWide(count, 0xDA)
         }
     }
 
     /// The head of an array or map.
-    static func writeHead(
-        _ count: Int, fix: UInt8, fixLimit: Int, wide: UInt8, into buffer: inout ByteBuffer
-    ) throws(LayerError) {
-        if count < fixLimit {
-            buffer.writeInteger(fix | UInt8(count))
+    private mutating func writeHead(_ count: Int, fix: UInt8, wide: UInt8) throws(LayerError) {
+        if count < 16 {
+            self.sink.put(fix | UInt8(count))
         } else {
-            try Self.writeWide(count, wide, into: &buffer)
+            try self.writeWide(count, wide)
         }
     }
 
     /// A length in 16 bits under `code`, or in 32 under the code after it.
-    private static func writeWide(_ count: Int, _ code: UInt8, into buffer: inout ByteBuffer) throws(LayerError) {
+    private mutating func writeWide(_ count: Int, _ code: UInt8) throws(LayerError) {
         if let small = UInt16(exactly: count) {
-            buffer.writeMultipleIntegers(code, small)
+            self.sink.put(code, small)
         } else if let wide = UInt32(exactly: count) {
-            buffer.writeMultipleIntegers(code &+ 1, wide)
+            self.sink.put(code &+ 1, wide)
         } else {
             throw LayerError(.invalidMessage, "\(count) bytes or elements in one value; MessagePack carries 4294967295")
         }

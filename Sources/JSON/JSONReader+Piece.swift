@@ -1,5 +1,3 @@
-package import NIOCore
-
 extension JSONReader {
     /// What stands next in the text, as a place in it. Good for the reader it came from.
     package enum Piece {
@@ -40,18 +38,6 @@ extension JSONReader {
         return text.isEscaped ? JSONScan.unescape(inside) : String(decoding: inside, as: UTF8.self)
     }
 
-    /// Appends what a string says, in UTF-8.
-    package func write(_ text: Text, into buffer: inout ByteBuffer) {
-        let inside = self.inside(text)
-        guard text.isEscaped else {
-            buffer.writeBytes(inside)
-            return
-        }
-        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: inside.count) {
-            JSONScan.unescape(inside, into: $0)
-        }
-    }
-
     /// Whether a string says `key`.
     package func matches(_ text: Text, _ key: String) -> Bool {
         text.isEscaped ? self.string(text) == key : self.inside(text).elementsEqual(key.utf8)
@@ -62,9 +48,11 @@ extension JSONReader {
         let range: Range<Int>
         switch number {
         case .special(let value): return .double(value)
-        case .fraction(let place): range = place
+        case .fraction(let place):
+            if let value = JSONNumber.shortFraction(self.bytes, place) { return .double(value) }
+            range = place
         case .integer(let place):
-            if let value = self.integer(place) { return value }
+            if let value = JSONNumber.integer(self.bytes, place) { return value }
             range = place
         }
         let text = String(decoding: UnsafeRawBufferPointer(rebasing: self.bytes[range]), as: UTF8.self)
@@ -74,22 +62,8 @@ extension JSONReader {
         return .double(value)
     }
 
-    /// `nil` when 64 bits do not hold it.
-    private func integer(_ range: Range<Int>) -> NumberValue? {
-        let isNegative = self.bytes[range.lowerBound] == UInt8(ascii: "-")
-        var magnitude: UInt64 = 0
-        for index in (isNegative ? range.dropFirst() : range) {
-            let (tens, isTooLarge) = magnitude.multipliedReportingOverflow(by: 10)
-            let (sum, isTooLargeToo) = tens.addingReportingOverflow(UInt64(self.bytes[index] &- UInt8(ascii: "0")))
-            guard !isTooLarge, !isTooLargeToo else { return nil }
-            magnitude = sum
-        }
-        if let value = Int64(exactly: magnitude) { return .integer(isNegative ? -value : value) }
-        guard isNegative else { return .unsigned(magnitude) }
-        return magnitude == UInt64(1) << 63 ? .integer(.min) : nil
-    }
-
-    private func inside(_ text: Text) -> UnsafeRawBufferPointer {
+    /// A string's bytes as they stand there, good while the reader is: what it says in UTF-8 unless it is escaped.
+    package func inside(_ text: Text) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: self.bytes[text.range])
     }
 }

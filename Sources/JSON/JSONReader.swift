@@ -68,6 +68,14 @@ package struct JSONReader {
         return try outcome.get()
     }
 
+    /// `read` without a result. On a hot path in another module it is the one to call: a generic that crosses modules
+    /// costs more than the scan of a small text.
+    package static func scan(
+        _ buffer: ByteBuffer, options: Options = Options(), _ body: (inout JSONReader) throws(JSONError) -> Void
+    ) throws(JSONError) {
+        try Self.read(buffer, options: options, body)
+    }
+
     /// The next token; `nil` once, after the whole text.
     package mutating func next() throws(JSONError) -> Token? {
         switch try self.nextPiece() {

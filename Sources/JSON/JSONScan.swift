@@ -15,34 +15,42 @@ enum JSONScan {
 
     /// Passes over a number (RFC 8259 section 6); `nil`, with `offset` at the fault, when it is none.
     static func number(_ bytes: UnsafeRawBufferPointer, at offset: inout Int) -> NumberShape? {
-        func isDigit() -> Bool { offset < bytes.count && bytes[offset] &- 0x30 < 10 }
-        func digits() -> Bool {
-            guard isDigit() else { return false }
-            while isDigit() { offset &+= 1 }
-            return true
-        }
-        if offset < bytes.count, bytes[offset] == UInt8(ascii: "-") { offset &+= 1 }
-        if offset < bytes.count, bytes[offset] == UInt8(ascii: "0") {
-            offset &+= 1
-            if isDigit() { return nil }
-        } else if !digits() {
+        var index = offset
+        defer { offset = index }
+        if index < bytes.count, bytes[index] == UInt8(ascii: "-") { index &+= 1 }
+        let first = index
+        index = Self.digits(bytes, from: index)
+        guard index > first else { return nil }
+        if bytes[first] == UInt8(ascii: "0"), index &- first > 1 {
+            index = first &+ 1
             return nil
         }
         var shape = NumberShape.integer
-        if offset < bytes.count, bytes[offset] == UInt8(ascii: ".") {
+        if index < bytes.count, bytes[index] == UInt8(ascii: ".") {
             shape = .fraction
-            offset &+= 1
-            guard digits() else { return nil }
+            let first = index &+ 1
+            index = Self.digits(bytes, from: first)
+            guard index > first else { return nil }
         }
-        if offset < bytes.count, bytes[offset] | 0x20 == UInt8(ascii: "e") {
+        if index < bytes.count, bytes[index] | 0x20 == UInt8(ascii: "e") {
             shape = .fraction
-            offset &+= 1
-            if offset < bytes.count, bytes[offset] == UInt8(ascii: "+") || bytes[offset] == UInt8(ascii: "-") {
-                offset &+= 1
+            index &+= 1
+            if index < bytes.count, bytes[index] == UInt8(ascii: "+") || bytes[index] == UInt8(ascii: "-") {
+                index &+= 1
             }
-            guard digits() else { return nil }
+            let first = index
+            index = Self.digits(bytes, from: first)
+            guard index > first else { return nil }
         }
         return shape
+    }
+
+    /// The end of the run of digits at `start`.
+    @inline(__always)
+    private static func digits(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+        var index = start
+        while index < bytes.count, bytes[index] &- 0x30 < 10 { index &+= 1 }
+        return index
     }
 
     /// Passes over a string, quotation marks and all: no control characters, known escapes, whole surrogate pairs,

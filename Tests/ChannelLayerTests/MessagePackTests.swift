@@ -187,7 +187,7 @@ private func decoded(_ hex: String) throws -> LayerMessage { try LayerMessage(me
     @Test(arguments: ["8101a178", "81c0a178", "81c402ffffa178", "81a2ffff01", "819101a178"]) func keysOfAMessageAreText(
         _ hex: String
     ) {
-        #expect(throws: MessagePackError("a key of the message is not text", at: 0)) { try decoded(hex) }
+        #expect(throws: MessagePackError("a key of the message is not text", at: 1)) { try decoded(hex) }
     }
 
     @Test func depthSizeAndCountAreBounded() throws {
