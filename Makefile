@@ -1,0 +1,45 @@
+# make run    builds a release and serves everything in one process; prints the address of a page to look at
+# make test   builds and runs all tests
+#
+# Both install the Debian packages that are missing. What else there is: build, bench, lint, format, docs, clean.
+
+SWIFT ?= swift
+# Exclusivity is checked in debug builds and tests; in a release the checks cost a quarter of all instructions.
+RELEASE := -c release -Xswiftc -enforce-exclusivity=unchecked --static-swift-stdlib
+PROGRAM := .build/release/carillon
+# Flags for "make run": make run ARGS="--port 9000"
+ARGS ?=
+
+BUILD_PACKAGES := zlib1g-dev pkg-config
+TEST_PACKAGES := python3 python3-venv redis-server rabbitmq-server nginx supervisor chromium curl node:nodejs
+SOURCES := Package.swift Sources Tests Benchmarks/Micro
+
+.PHONY: run build test bench lint format docs clean
+
+run: build
+	@exec $(PROGRAM) serve $(ARGS)
+
+build:
+	@scripts/need-packages $(BUILD_PACKAGES)
+	@echo "Building a release (the first time takes some minutes)"
+	@$(SWIFT) build $(RELEASE) --product carillon --quiet
+
+test:
+	@scripts/need-packages $(BUILD_PACKAGES) $(TEST_PACKAGES)
+	@scripts/test
+
+bench: build
+	@Benchmarks/run.py
+
+lint:
+	@$(SWIFT) format lint --strict --parallel --recursive $(SOURCES)
+
+format:
+	@$(SWIFT) format --in-place --parallel --recursive $(SOURCES)
+
+# The page that a test holds to the declarations.
+docs: build
+	@$(PROGRAM) settings --markdown > docs/settings.md
+
+clean:
+	@rm -rf .build .venv-tests
