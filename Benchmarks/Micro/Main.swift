@@ -4,6 +4,7 @@ enum Main {
     static func main() {
         let measure = Measure(filter: CommandLine.arguments.dropFirst().first ?? "")
         codecs(measure)
+        layers(measure)
         heads(measure)
     }
 }
