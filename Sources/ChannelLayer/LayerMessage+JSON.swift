@@ -16,9 +16,10 @@ extension LayerMessage {
         }
     }
 
-    /// Reads a message that Python's `json` wrote: any JSON of at most 64 levels, also `NaN` and `Infinity`.
+    /// Reads a message that Python's `json` wrote: any JSON of at most 128 levels, also `NaN` and `Infinity`.
     public init(json: ByteBuffer) throws(JSONError) {
-        guard case .map(let entries) = LayerValue(try JSONValue(parsing: json, options: .init(isLenient: true))) else {
+        let options = JSONReader.Options(depth: LayerValue.maximumDepth, isLenient: true)
+        guard case .map(let entries) = LayerValue(try JSONValue(parsing: json, options: options)) else {
             throw JSONError("a message is an object", at: 0)
         }
         self.entries = entries

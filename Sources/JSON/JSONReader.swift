@@ -20,7 +20,7 @@ package struct JSONReader {
     }
 
     package struct Options: Sendable {
-        /// How many arrays and objects may be open at once; more than 64 counts as 64.
+        /// How many arrays and objects may be open at once; more than 128 counts as 128.
         package var depth = 64
         /// Also take `NaN`, `Infinity` and `-Infinity`, which Python writes.
         package var isLenient = false
@@ -38,7 +38,7 @@ package struct JSONReader {
     private let depth: Int
     private let isLenient: Bool
     /// Open containers, one bit each, innermost lowest: 1 for an object.
-    private var open: UInt64 = 0
+    private var open: UInt128 = 0
     private var state = State.value
     /// How many containers are open.
     package private(set) var level = 0
@@ -49,7 +49,7 @@ package struct JSONReader {
 
     private init(_ bytes: UnsafeRawBufferPointer, _ options: Options) {
         self.bytes = bytes
-        self.depth = min(options.depth, 64)
+        self.depth = min(options.depth, 128)
         self.isLenient = options.isLenient
     }
 
@@ -187,7 +187,7 @@ package struct JSONReader {
         return piece
     }
 
-    private mutating func begin(_ piece: Piece, isObject: UInt64) throws(JSONError) -> Piece {
+    private mutating func begin(_ piece: Piece, isObject: UInt128) throws(JSONError) -> Piece {
         guard self.level < self.depth else { throw self.fault("nested deeper than \(self.depth)") }
         self.open = self.open << 1 | isObject
         self.level &+= 1

@@ -221,6 +221,10 @@ private func decoded(_ hex: String) throws -> LayerMessage { try LayerMessage(me
         }
         let deepest = String(repeating: "[", count: 64) + String(repeating: "]", count: 64)
         let text = try JSONText(validating: ByteBuffer(string: deepest))
-        _ = try LayerMessage(messagePack: try encoded(["type": "carillon.publication", "data": .json(text)]))
+        let message: LayerMessage = ["type": "carillon.publication", "data": .json(text)]
+        _ = try LayerMessage(messagePack: try encoded(message))
+        var json = ByteBuffer()
+        try message.encodeJSON(into: &json)
+        _ = try LayerMessage(json: json)
     }
 }

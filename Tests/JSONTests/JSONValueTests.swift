@@ -50,6 +50,18 @@ private func parse(_ text: String, lenient: Bool = false) throws(JSONError) -> J
         }
     }
 
+    @Test func boundsTheDepthWhateverIsAsked() throws {
+        func nested(_ depth: Int) -> String {
+            (0..<depth).reduce("1") { inner, level in level.isMultiple(of: 2) ? "[\(inner)]" : "{\"a\":\(inner)}" }
+        }
+        let options = JSONReader.Options(depth: 1_000_000)
+        _ = try JSONValue(parsing: ByteBuffer(string: nested(128)), options: options)
+        let error = #expect(throws: JSONError.self) {
+            try JSONValue(parsing: ByteBuffer(string: nested(129)), options: options)
+        }
+        #expect(error?.message == "nested deeper than 128")
+    }
+
     @Test func skipsAValueOfAnyShape() throws {
         let text = ByteBuffer(string: #"[ {"a": [1, {"b": 2}]} , "x\"y", 3]"#)
         let ranges = try JSONReader.read(text) { reader throws(JSONError) in
