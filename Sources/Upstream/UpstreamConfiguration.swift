@@ -15,8 +15,6 @@ package struct UpstreamConfiguration: Sendable {
     package var keepAliveTime: TimeAmount = .seconds(15)
     /// Connections to one upstream, over all event loops (each loop has its share, at least one).
     package var maxConnections: Int = 512
-    /// Unused connections kept for one upstream by one event loop.
-    package var maxIdleConnections: Int = 64
     /// Requests of one event loop that may wait for a connection.
     package var queueLimit: Int = 256
     /// How long one may wait.

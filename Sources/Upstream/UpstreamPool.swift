@@ -14,6 +14,7 @@ package final class UpstreamPool {
     private var queue = CircularBuffer<UpstreamTicket>()
     private var firstLane = 0
     private var isShutDown = false
+    private var isServing = false
 
     init(
         eventLoop: any EventLoop, servers: [UpstreamServer], shares: Int, configuration: UpstreamConfiguration
@@ -119,6 +120,10 @@ package final class UpstreamPool {
 
     /// A connection, or the room for one, has become free in `lane`.
     private func serveQueue() {
+        // Serving one can end it at once and come back here: a loop, not a recursion.
+        guard !self.isServing else { return }
+        self.isServing = true
+        defer { self.isServing = false }
         while let ticket = self.queue.first {
             guard ticket.exchange != nil else {
                 self.queue.removeFirst()
@@ -187,7 +192,7 @@ package final class UpstreamPool {
 
     /// `connection` is unused: new, or its exchange ended well.
     func keep(_ connection: UpstreamConnection) {
-        guard !self.isShutDown, connection.lane.idle.count < self.configuration.maxIdleConnections else {
+        guard !self.isShutDown else {
             connection.close()
             return
         }

@@ -136,7 +136,7 @@ private let switching =
 
     @Test func aSilentTunnelIsClosed() async throws {
         var settings = configuration([try Self.echo().address])
-        settings.tunnelIdleTime = .milliseconds(60)
+        settings.tunnelIdleTime = .milliseconds(400)
         let upstream = try Self.echo()
         settings.workers.addresses = [upstream.address]
         try await withRouter(settings) { router throws in

@@ -110,7 +110,7 @@ import Testing
             _ = try? socket.readToEnd()
         }
         var settings = configuration([upstream.address])
-        settings.workers.firstByteTime = .milliseconds(60)
+        settings.workers.firstByteTime = .milliseconds(400)
         try await withRouter(settings) { router throws in
             let browser = try router.connect()
             try browser.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -182,6 +182,17 @@ import Testing
                 #expect(try browser.readMessage().body == "\(number)")
                 #expect(try closed.take() == number)
             }
+        }
+    }
+
+    @Test func thousandsOfPipelinedRequestsThatFailAtOnceDoNotFillTheStack() async throws {
+        var settings = configuration([])
+        settings.gateways = []
+        try await withRouter(settings) { router throws in
+            let browser = try router.connect()
+            let requests = Array(String(repeating: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", count: 20_000).utf8)
+            Thread.detachNewThread { try? browser.send(requests) }
+            for _ in 0..<20_000 { try #require(try browser.readMessage().status == 502) }
         }
     }
 

@@ -2,8 +2,8 @@ import HTTP1
 import NIOCore
 import Upstream
 
-/// One request that is under way, from its head to the end of its answer.
-struct ProxyExchange {
+/// One request that is under way, from its head to the end of its answer. Used on its connection's event loop only.
+final class ProxyExchange {
     let plan: RequestPlan
     let head: RequestHead
     let name: RequestName
@@ -36,4 +36,12 @@ struct ProxyExchange {
 
     /// The whole request is at hand: it can be sent again.
     var isReplayable: Bool { !self.bodyHasBegun }
+
+    /// Gives up the place in the queue, or the connection, whichever it has.
+    func giveUpUpstream() {
+        self.ticket?.withdraw()
+        self.ticket = nil
+        self.connection?.abandon()
+        self.connection = nil
+    }
 }

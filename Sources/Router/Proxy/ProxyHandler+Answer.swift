@@ -6,8 +6,8 @@ import Upstream
 extension ProxyHandler: UpstreamExchange {
     func upstreamReady(_ connection: UpstreamConnection) {
         guard let exchange = self.exchange else { return connection.abandon() }
-        self.exchange?.ticket = nil
-        self.exchange?.connection = connection
+        exchange.ticket = nil
+        exchange.connection = connection
         var bytes = ByteBuffer()
         bytes.reserveCapacity(exchange.head.fields.byteCount + 384)
         ForwardedHead.write(
@@ -17,8 +17,7 @@ extension ProxyHandler: UpstreamExchange {
             guard let withBody = self.takeBody(bytes) else { return }
             bytes = withBody
         }
-        connection.start(
-            bytes, method: exchange.plan.method, isComplete: self.exchange?.requestIsComplete ?? true)
+        connection.start(bytes, method: exchange.plan.method, isComplete: exchange.requestIsComplete)
         if !self.isWritable { connection.holdReads() }
         self.resumeReads()
     }
@@ -34,9 +33,9 @@ extension ProxyHandler: UpstreamExchange {
             // A request that has not all come by now may never come: the browser is told that this is the end.
             let keepsAlive = exchange.keepsAlive && exchange.requestIsComplete && !self.inputEnded
             let plan = AnswerPlan(framing: framing, request: exchange.plan, requestKeepsAlive: keepsAlive)
-            self.exchange?.keepsAlive = plan.keepsAlive
-            self.exchange?.answer = plan
-            self.exchange?.status = head.status
+            exchange.keepsAlive = plan.keepsAlive
+            exchange.answer = plan
+            exchange.status = head.status
             ForwardedHead.write(head, plan: plan, request: exchange.plan, to: &self.outbound)
         }
     }
@@ -53,8 +52,8 @@ extension ProxyHandler: UpstreamExchange {
     }
 
     func upstreamEnd(trailers: HeaderFields) {
-        self.exchange?.connection = nil
-        guard let answer = self.exchange?.answer else { return }
+        guard let exchange = self.exchange, let answer = exchange.answer else { return }
+        exchange.connection = nil
         if answer.framing == .chunked { self.outbound.writeLastChunk(trailers: trailers) }
         self.flushAnswer()
         self.finishExchange()
@@ -78,14 +77,14 @@ extension ProxyHandler: UpstreamExchange {
     }
 
     func upstreamFailed(_ error: UpstreamError) {
-        self.exchange?.ticket = nil
-        self.exchange?.connection = nil
         guard let exchange = self.exchange else { return }
+        exchange.ticket = nil
+        exchange.connection = nil
         if self.phase == .tunnel { return self.abort() }
         if !exchange.wasRepeated,
             RetryRule.allows(error, method: exchange.plan.method, isReplayable: exchange.isReplayable)
         {
-            self.exchange?.wasRepeated = true
+            exchange.wasRepeated = true
             self.shard.metrics.repeated.increment()
             return self.acquire(fresh: true)
         }
@@ -93,8 +92,8 @@ extension ProxyHandler: UpstreamExchange {
         self.logFailure(error, exchange)
         guard exchange.answer == nil else {
             // What came is sent, and the connection ends short of the promised length or last chunk.
-            self.exchange?.keepsAlive = false
-            self.exchange?.requestIsComplete = true
+            exchange.keepsAlive = false
+            exchange.requestIsComplete = true
             return self.finishExchange()
         }
         self.answerFailure(error, exchange)
@@ -155,19 +154,19 @@ extension ProxyHandler: UpstreamExchange {
     private func switchProtocols(_ head: ResponseHead) {
         guard let exchange = self.exchange else { return }
         guard exchange.plan.wantsWebSocket, head.fields.hasToken("websocket", in: "Upgrade") else {
-            exchange.connection?.abandon()
+            exchange.giveUpUpstream()
             self.upstreamFailed(UpstreamError(.badAnswer, "a switch to another protocol that was not asked for"))
             return
         }
         ForwardedHead.writeSwitch(head, to: &self.outbound)
-        self.exchange?.status = 101
+        exchange.status = 101
         self.phase = .tunnel
         self.shard.metrics.answered(101)
         self.shard.tunnelOpened()
         self.flushAnswer()
         self.setDeadline()
         self.advance()
-        self.exchange?.connection?.flush()
+        exchange.connection?.flush()
         self.resumeReads()
     }
 
@@ -175,11 +174,11 @@ extension ProxyHandler: UpstreamExchange {
 
     private func answerFailure(_ error: UpstreamError, _ exchange: ProxyExchange) {
         let (status, reason) = Self.page(for: error, exchange.plan.route)
-        self.exchange?.status = status
+        exchange.status = status
         // A body that is here already is read and forgotten, so that the connection can go on behind it.
         guard exchange.requestIsComplete || self.takeBody(ByteBuffer()) != nil else { return }
-        let keepsAlive = exchange.keepsAlive && self.exchange?.requestIsComplete == true
-        self.exchange?.keepsAlive = keepsAlive
+        let keepsAlive = exchange.keepsAlive && exchange.requestIsComplete
+        exchange.keepsAlive = keepsAlive
         self.borrowScratch()
         self.outbound.writeImmutableBuffer(
             ShortPage.bytes(

@@ -44,6 +44,7 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
     var inputEnded = false
     var isWritable = true
     private var readIsWanted = false
+    private var isAdvancing = false
     private var lingered = 0
     /// The tunnel's upstream sends no more.
     var tunnelEnded = false
@@ -136,8 +137,7 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
                 self.close()
             }
         case .exchange where self.isWritable && self.exchange?.answer == nil:
-            self.exchange?.connection?.abandon()
-            self.exchange?.ticket?.withdraw()
+            self.exchange?.giveUpUpstream()
             self.shard.metrics.aborted.increment()
             self.refuse(408, "The request's body did not come in time.")
         case .exchange: self.abort()
@@ -197,9 +197,19 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
     // MARK: The request
 
     /// Deals with what has come as far as that is possible now.
+    ///
+    /// A request that is answered at once makes room for the next one within this call: a loop, not a recursion, so that
+    /// no number of pipelined requests fills the stack.
     func advance() {
+        guard !self.isAdvancing else { return }
+        self.isAdvancing = true
+        defer { self.isAdvancing = false }
+        repeat { self.advanceOnce() } while self.phase == .head && self.readHead()
+    }
+
+    private func advanceOnce() {
         switch self.phase {
-        case .head: self.readHead()
+        case .head: break
         case .exchange: self.passOnBody()
         case .tunnel: self.passOnTunnel()
         case .lingering:
@@ -210,17 +220,20 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
         }
     }
 
-    private func readHead() {
-        guard self.inbound.readableBytes > 0 else { return }
+    /// - Returns: whether there was a whole head.
+    private func readHead() -> Bool {
+        guard self.inbound.readableBytes > 0 else { return false }
         if !self.headHasBegun {
             self.headHasBegun = true
             self.deadline = self.shard.watch.deadline(in: self.shard.configuration.headTime)
         }
         do throws(HTTP1Error) {
-            guard let head = try self.parser.parse(&self.inbound) else { return }
+            guard let head = try self.parser.parse(&self.inbound) else { return false }
             self.begin(head)
+            return true
         } catch {
             self.refuse(error.status, error.message)
+            return false
         }
     }
 
@@ -249,7 +262,7 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
             return
         }
         let ticket = pool.acquire(for: self, fresh: fresh)
-        // While that ran the exchange may have got its connection, or an end.
+        // Without a place it has got its connection, or its end, in the meantime.
         if let ticket { self.exchange?.ticket = ticket }
     }
 
@@ -260,7 +273,7 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
         }
         guard let bytes = self.takeBody(ByteBuffer()) else { return }
         if bytes.readableBytes > 0 { connection.write(bytes) }
-        if self.exchange?.requestIsComplete == true {
+        if exchange.requestIsComplete {
             connection.flush()
             connection.requestIsDone()
         }
@@ -269,14 +282,15 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
 
     /// What has come of the body, in the framing the upstream reads, after `start`; `nil` when it is broken.
     func takeBody(_ start: ByteBuffer) -> ByteBuffer? {
-        guard self.exchange != nil else { return nil }
+        guard let exchange = self.exchange else { return nil }
+        let isChunked = exchange.plan.framing == .chunked
         var bytes = start
         do throws(HTTP1Error) {
-            while let part = try self.exchange?.body.next(&self.inbound) {
+            while let part = try exchange.body.next(&self.inbound) {
                 switch part {
                 case .bytes(let piece):
-                    self.exchange?.bodyHasBegun = true
-                    if self.exchange?.plan.framing == .chunked {
+                    exchange.bodyHasBegun = true
+                    if isChunked {
                         bytes.writeChunk(piece)
                     } else if bytes.readableBytes == 0 {
                         bytes = piece
@@ -284,13 +298,13 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
                         bytes.writeImmutableBuffer(piece)
                     }
                 case .end(let trailers):
-                    self.exchange?.requestIsComplete = true
-                    if self.exchange?.plan.framing == .chunked { bytes.writeLastChunk(trailers: trailers) }
+                    exchange.requestIsComplete = true
+                    if isChunked { bytes.writeLastChunk(trailers: trailers) }
                 }
             }
             return bytes
         } catch {
-            self.exchange?.connection?.abandon()
+            exchange.giveUpUpstream()
             self.refuse(error.status, error.message)
             return nil
         }
@@ -376,8 +390,7 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
     func abort() {
         if let exchange = self.exchange {
             self.exchange = nil
-            exchange.ticket?.withdraw()
-            exchange.connection?.abandon()
+            exchange.giveUpUpstream()
             if self.phase == .tunnel {
                 self.shard.tunnelClosed()
             } else {
