@@ -71,6 +71,11 @@ package struct Template: Hashable, Sendable {
         self.parts.compactMap { if case .variable(let variable) = $0 { variable } else { nil } }
     }
 
+    /// What is written between the variables, joined.
+    var literals: String {
+        self.parts.map { if case .literal(let text) = $0 { text } else { "" } }.joined()
+    }
+
     /// The text for one connection.
     ///
     /// - Throws: the first variable that has no value. An empty one counts as none: `updates-` is nobody's group.

@@ -25,7 +25,8 @@ struct DjangoVectors: Decodable {
     let json_payload: String
 
     static func read() throws -> DjangoVectors {
-        let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Vectors/django-signing.json")
+        let file = URL(filePath: #filePath).deletingLastPathComponent().appending(
+            path: "../../Vectors/django-signing.json")
         return try JSONDecoder().decode(DjangoVectors.self, from: Data(contentsOf: file))
     }
 
