@@ -1,6 +1,7 @@
 import ChannelLayer
 import JSON
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import Gateway

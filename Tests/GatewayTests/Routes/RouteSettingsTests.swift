@@ -3,6 +3,7 @@ import Foundation
 import JSON
 import NIOCore
 import Settings
+import TestSupport
 import Testing
 
 @testable import Gateway

@@ -1,6 +1,7 @@
 public import ChannelLayer
 import JSON
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import Gateway
@@ -209,8 +210,7 @@ private func json(_ text: String) throws -> LayerValue { .json(try JSONText(vali
     }
 }
 
-extension LayerValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral {
-    public init(stringLiteral value: String) { self = .string(value) }
+extension LayerValue: ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral {
     public init(integerLiteral value: Int64) { self = .int(value) }
     public init(booleanLiteral value: Bool) { self = .bool(value) }
 }
