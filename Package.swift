@@ -1,11 +1,13 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 import PackageDescription
 
-/// Upcoming language features every target is built with. Each line names its proposal.
-let features: [SwiftSetting] = [
-    .enableUpcomingFeature("ExistentialAny"),  // SE-0335: `any` is written where a protocol is boxed
-    .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409: an import is public only where a signature shows it
-]
+/// What every target is built with: upcoming language features, each with its proposal, and, where it is checked
+/// (scripts/test), warnings as errors. Who only builds it is not stopped by a warning of a newer compiler.
+let features: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),  // SE-0335: `any` is written where a protocol is boxed
+        .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409: an import is public only where a signature shows it
+    ] + (Context.environment["CARILLON_STRICT"] != nil ? [.treatAllWarnings(as: .error)] : [])
 
 // Products of other packages, named once.
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
@@ -86,7 +88,7 @@ let package = Package(
         .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport", nioCore], swiftSettings: features),
         .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", nioHTTP1, nioEmbedded], swiftSettings: features),
         .testTarget(name: "ChannelLayerTests", dependencies: ["ChannelLayer", "JSON", "TestSupport", nioCore], swiftSettings: features),
-        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Telemetry", "TestSupport", nioCore, nioPosix, logging, metrics], swiftSettings: features),
+        .testTarget(name: "SettingsTests", dependencies: ["Carillon", "Settings", "Telemetry", "TestSupport", nioCore, nioPosix, logging, metrics, argumentParser], swiftSettings: features),
         .testTarget(name: "GatewayTests", dependencies: ["Gateway", "TestSupport", nioEmbedded, nioPosix, jwtKit], swiftSettings: features),
         .testTarget(name: "RouterTests", dependencies: ["Router", "Upstream", "TestSupport", nioEmbedded, nioPosix], swiftSettings: features),
         .testTarget(

@@ -140,7 +140,8 @@ func reader(
     }
 
     @Test(arguments: [
-        "", "127.0.0.1", "http://", "http://host", "http://:1", "http://h:65536", "http://u@h:1", "unix://run", "fd://-1", "fd:0",
+        "", "127.0.0.1", "http://", "http://host", "http://:1", "http://h:65536", "http://u@h:1", "unix://run",
+        "fd://-1", "fd:0",
         "https://h:1", "unix:///" + String(repeating: "a", count: 200),
     ]) func whatIsNoAddressIsRefused(text: String) {
         #expect(throws: SettingMismatch.self) { try ListenAddress(text) }
