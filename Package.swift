@@ -104,6 +104,6 @@ let package = Package(
 if Context.environment["CARILLON_BENCHMARKS"] != nil {
     package.targets.append(
         .executableTarget(
-            name: "Micro", dependencies: ["ChannelLayer", "Gateway", "HTTP1", "JSON", nioCore, nioPosix],
+            name: "Micro", dependencies: ["ChannelLayer", "Gateway", "HTTP1", "JSON", nioCore, nioPosix, logging],
             path: "Benchmarks/Micro", swiftSettings: features))
 }

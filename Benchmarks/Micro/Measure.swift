@@ -9,9 +9,14 @@ struct Measure {
     /// Lines whose name does not contain it are left out; empty for all.
     let filter: String
 
+    func wants(_ name: String) -> Bool { self.filter.isEmpty || name.contains(self.filter) }
+
+    /// Prints a time that was taken otherwise.
+    func report(_ name: String, _ nanoseconds: Double) { Self.print(name, nanoseconds, nil) }
+
     /// Prints the time of one `operation`, or of one of the `units` that a call of it has.
     func callAsFunction(_ name: String, units: Int = 1, _ operation: () throws -> Void) {
-        guard self.filter.isEmpty || name.contains(self.filter) else { return }
+        guard self.wants(name) else { return }
         do {
             let repetitions = try Self.calibrate(operation)
             var times: [Double] = []
@@ -51,9 +56,10 @@ struct Measure {
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
-    private static func print(_ name: String, _ median: Double, _ least: Double) {
+    private static func print(_ name: String, _ median: Double, _ least: Double?) {
         let padded = name + String(repeating: " ", count: max(1, 62 - name.count))
-        Swift.print(padded + Self.written(median) + " ns   least " + Self.written(least))
+        let more = least.map { "   least " + Self.written($0) } ?? ""
+        Swift.print(padded + Self.written(median) + " ns" + more)
     }
 
     private static func written(_ value: Double) -> String {
