@@ -66,19 +66,10 @@ def machine():
 
 # What has to be there
 
-def need_packages(wanted):
-    """Installs the Debian packages that are missing. `wanted`: package name to a path that it brings."""
-    missing = [name for name, path in wanted.items() if not pathlib.Path(path).exists()]
-    if not missing:
-        return
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
-    if os.geteuid() != 0:
-        command.insert(0, "sudo")
-    if shutil.which(command[0]) is None:
-        raise BenchError(f"Debian packages are missing: {' '.join(missing)}")
-    print(f"installing {' '.join(missing)}", file=sys.stderr)
-    if subprocess.run(command, stdout=sys.stderr).returncode:
-        raise BenchError(f"could not install {' '.join(missing)}; try: {' '.join(command)}")
+def need_packages(*names):
+    """Installs the Debian packages that are missing; names as scripts/need-packages has them."""
+    if names and subprocess.run([ROOT / "scripts/need-packages", *names], stdout=sys.stderr).returncode:
+        raise BenchError("without these packages there is nothing to measure")
 
 
 def need_venv():

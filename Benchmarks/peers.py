@@ -11,13 +11,13 @@ import harness
 @dataclasses.dataclass
 class Peer:
     title: str
-    #: Debian packages, each with a path that shows it is there.
-    packages: dict = dataclasses.field(default_factory=dict)
+    #: Debian packages it is made of.
+    packages: tuple = ()
     #: Per scenario: options of the load tool that replace the usual ones; None leaves the scenario out.
     instead: dict = dataclasses.field(default_factory=dict)
 
     def prepare(self, arguments):
-        harness.need_packages(self.packages)
+        harness.need_packages(*self.packages)
 
     def command(self, port, directory):
         """The program and its arguments, as a list. `directory` is empty and goes away afterwards."""
@@ -38,7 +38,7 @@ class Peer:
 
 class Epoll(Peer):
     def __init__(self, mode):
-        super().__init__(title=mode, packages={"gcc": "/usr/bin/gcc"})
+        super().__init__(title=mode, packages=("cc:gcc",))
         self.mode = mode
 
     def prepare(self, arguments):
@@ -62,8 +62,7 @@ class Carillon(Peer):
 
 class Nchan(Peer):
     def __init__(self):
-        module = "/usr/lib/nginx/modules/ngx_nchan_module.so"
-        super().__init__(title="nchan", packages={"libnginx-mod-nchan": module, "nginx": "/usr/sbin/nginx"})
+        super().__init__(title="nchan", packages=("nginx", "libnginx-mod-nchan"))
 
     def command(self, port, directory):
         configuration = f"{directory}/nginx.conf"
@@ -75,8 +74,7 @@ class Node(Peer):
     environment = {"NODE_PATH": "/usr/share/nodejs"}
 
     def __init__(self):
-        packages = {"nodejs": "/usr/bin/node", "node-ws": "/usr/share/nodejs/ws"}
-        super().__init__(title="node ws", packages=packages)
+        super().__init__(title="node ws", packages=("node:nodejs", "node-ws"))
 
     def command(self, port, directory):
         return ["/usr/bin/node", harness.HERE / "servers/node_ws.js", port]
@@ -95,7 +93,7 @@ class Daphne(Peer):
             "latency-many": None,
             "idle": {"members": 1000, "warm": 20},
         }
-        super().__init__(title="Daphne", packages={"python3-venv": "/usr/share/doc/python3-venv"}, instead=instead)
+        super().__init__(title="Daphne", packages=("python3-venv",), instead=instead)
 
     def prepare(self, arguments):
         super().prepare(arguments)

@@ -150,7 +150,7 @@ def main():
     rounds, seconds = (1, 2) if arguments.quick else (3, 5)
     results, text = {}, [f"{time.strftime('%Y-%m-%d')}, commit {run.commit()}. {harness.machine()}.\n"]
     try:
-        harness.need_packages({"nginx": NGINX, "wrk": "/usr/bin/wrk", "gcc": "/usr/bin/gcc"})
+        harness.need_packages("nginx", "wrk", "cc:gcc")
         harness.need_descriptors(12000)
         harness.compile_c("load", "load/load.c")
         program = harness.carillon_program(arguments.carillon)

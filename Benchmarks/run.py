@@ -265,6 +265,7 @@ def main():
     try:
         scenarios, servers = chosen(arguments.only)
         harness.need_descriptors(12000)
+        harness.need_packages("cc:gcc")
         harness.compile_c("load", "load/load.c")
         for peer in servers.values():
             peer.prepare(arguments)
