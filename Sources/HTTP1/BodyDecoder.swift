@@ -2,33 +2,52 @@ public import NIOCore
 
 /// A piece of a body.
 public enum BodyPart: Sendable, Hashable {
+    /// Never empty. Shares what was given, and copies nothing.
     case bytes(ByteBuffer)
     /// The body is complete. Trailers come with chunked bodies only.
     case end(trailers: HeaderFields)
 }
 
 /// Bytes in, the pieces of one body out (RFC 9112 sections 6 and 7). A value without I/O.
+///
+/// Consumes what it has looked at and holds nothing back but unfinished trailers. What comes after the body stays where it is.
 public struct BodyDecoder: Sendable {
     private enum State {
         case length(Int)
-        case chunkSize, chunk(Int), chunkEnd
-        case trailers(HeadScanner)
+        case chunkLine(ChunkLine)
+        /// Bytes of the chunk that are still to come.
+        case chunk(Int)
+        /// Between the CR and the LF of a chunk's end is `true`.
+        case chunkEnd(seenReturn: Bool)
+        case trailers(FieldSection)
         case untilClose
         case complete
+        /// An error was thrown in the trailers.
+        case broken
     }
 
-    private static let chunkLineLimit = 256
+    /// Trailers are rare and small.
+    private static let trailerLimits = HeadLimits(headBytes: 8192, fields: 32)
+    /// Bytes of extensions and leading zeros of one body: they cost the receiver, and say nothing.
+    private static let extensionLimit = 16_384
+    /// A chunk's line with nothing but a size.
+    private static let plainLine = 18
+
     private var state: State
     private let limit: Int?
     private var taken = 0
+    private var extensionBytes = 0
 
-    /// - Parameter limit: bytes the body may have; `nil` for any number.
+    /// - Parameters:
+    ///   - framing: what the head's `framing` said.
+    ///   - limit: bytes the body may have; `nil` for any number. Chunk lines and trailers don't count; they have bounds of their
+    ///     own: 256 bytes a line, 16 KiB of extensions a body, 8 KiB and 32 fields of trailers.
     public init(framing: BodyFraming, limit: Int? = nil) {
         self.limit = limit
         switch framing {
         case .none: self.state = .length(0)
-        case .length(let length): self.state = .length(length)
-        case .chunked: self.state = .chunkSize
+        case .length(let length): self.state = .length(max(length, 0))
+        case .chunked: self.state = .chunkLine(ChunkLine())
         case .untilClose: self.state = .untilClose
         }
     }
@@ -36,11 +55,15 @@ public struct BodyDecoder: Sendable {
     /// Whether `end` has been returned.
     public var isComplete: Bool { if case .complete = self.state { true } else { false } }
 
-    /// The next piece; `nil` when more bytes are needed, and after the end.
+    /// The next piece; `nil` when more bytes are needed, and after the end. Call it until it is `nil`.
+    ///
+    /// - Throws: `badChunk`; `bodyTooLarge`, for a length over the limit before its first byte is taken. The connection
+    ///   cannot be used further.
     public mutating func next(_ buffer: inout ByteBuffer) throws(HTTP1Error) -> BodyPart? {
         while true {
             switch self.state {
             case .complete: return nil
+            case .broken: throw HTTP1Error(.badChunk, "The trailers were malformed.")
             case .length(0):
                 self.state = .complete
                 return .end(trailers: HeaderFields())
@@ -51,31 +74,28 @@ public struct BodyDecoder: Sendable {
                 return .bytes(piece)
             case .untilClose:
                 return try self.take(.max, from: &buffer).map(BodyPart.bytes)
-            case .chunkSize:
-                guard let size = try Self.chunkSize(&buffer) else { return nil }
-                self.state = size > 0 ? .chunk(size) : .trailers(HeadScanner())
+            case .chunkLine(let line):
+                guard try self.readLine(line, &buffer) else { return nil }
             case .chunk(let left):
                 guard let piece = try self.take(left, from: &buffer) else { return nil }
                 let rest = left &- piece.readableBytes
-                self.state = rest > 0 ? .chunk(rest) : .chunkEnd
+                self.state = rest > 0 ? .chunk(rest) : .chunkEnd(seenReturn: false)
                 return .bytes(piece)
-            case .chunkEnd:
-                guard let end = buffer.getInteger(at: buffer.readerIndex, as: UInt16.self) else {
-                    try Self.checkLoneByte(buffer)
-                    return nil
+            case .chunkEnd(let seenReturn):
+                guard let byte = buffer.readInteger(as: UInt8.self) else { return nil }
+                guard byte == (seenReturn ? 0x0A : 0x0D) else {
+                    throw HTTP1Error(.badChunk, "A chunk is longer than it said.")
                 }
-                guard end == 0x0D0A else { throw HTTP1Error(.badChunk, "A chunk is longer than it said.") }
-                buffer.moveReaderIndex(forwardBy: 2)
-                self.state = .chunkSize
-            case .trailers(let scanner):
-                return try self.trailers(scanner, &buffer)
+                self.state = seenReturn ? .chunkLine(ChunkLine()) : .chunkEnd(seenReturn: true)
+            case .trailers(let section):
+                return try self.readTrailers(section, &buffer)
             }
         }
     }
 
     /// The input has ended.
     ///
-    /// - Returns: the end of a body that lasts until then.
+    /// - Returns: the end of a body that lasts until then; `nil` when it had ended already.
     /// - Throws: `endedEarly` when the body should have gone on.
     public mutating func finish() throws(HTTP1Error) -> BodyPart? {
         switch self.state {
@@ -101,97 +121,66 @@ public struct BodyDecoder: Sendable {
         HTTP1Error(.bodyTooLarge, status: 413, "The body is larger than \(limit) bytes.")
     }
 
-    private static func checkLoneByte(_ buffer: ByteBuffer) throws(HTTP1Error) {
-        guard let byte = buffer.getInteger(at: buffer.readerIndex, as: UInt8.self), byte != 0x0D else { return }
-        throw HTTP1Error(.badChunk, "A chunk is longer than it said.")
-    }
-
     // MARK: Chunks
 
-    /// `1*HEXDIG [ ; extension ] CRLF`; at most 15 digits. Extensions are passed over; they are bounded and hold no
-    /// control characters.
-    private static func chunkSize(_ buffer: inout ByteBuffer) throws(HTTP1Error) -> Int? {
-        let outcome = buffer.withUnsafeReadableBytes { bytes -> Result<(size: Int, length: Int)?, HTTP1Error> in
-            var size = 0
-            var index = 0
-            while index < bytes.count, let digit = Self.hex(bytes[index]) {
-                guard index < 15 else { return .failure(HTTP1Error(.badChunk, "A chunk's size has too many digits.")) }
-                size = size << 4 | digit
-                index &+= 1
+    /// - Returns: whether the line is complete; the state is the one after it then.
+    private mutating func readLine(_ begun: ChunkLine, _ buffer: inout ByteBuffer) throws(HTTP1Error) -> Bool {
+        var line = begun
+        let (used, isComplete) = try buffer.withUnsafeReadableBytes { bytes throws(HTTP1Error) in
+            var used = 0
+            while used < bytes.count {
+                used &+= 1
+                if try line.accept(bytes[used &- 1]) { return (used, true) }
             }
-            guard index < bytes.count else { return .success(nil) }
-            guard index > 0 else { return .failure(HTTP1Error(.badChunk, "A chunk has no size.")) }
-            if bytes[index] == UInt8(ascii: ";") {
-                while index < bytes.count, FieldBytes.isValue(bytes[index]) { index &+= 1 }
-                guard index <= Self.chunkLineLimit else {
-                    return .failure(HTTP1Error(.badChunk, "A chunk's extension is too long."))
-                }
-            }
-            guard index < bytes.count else { return .success(nil) }
-            guard bytes[index] == 0x0D else {
-                return .failure(HTTP1Error(.badChunk, "A chunk's size has a character that cannot stand there."))
-            }
-            guard index &+ 1 < bytes.count else { return .success(nil) }
-            guard bytes[index &+ 1] == 0x0A else {
-                return .failure(HTTP1Error(.badChunk, "A chunk's first line ends with CR alone."))
-            }
-            return .success((size, index &+ 2))
+            return (used, false)
         }
-        guard let (size, length) = try outcome.get() else { return nil }
-        buffer.moveReaderIndex(forwardBy: length)
-        return size
-    }
-
-    private static func hex(_ byte: UInt8) -> Int? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): Int(byte &- UInt8(ascii: "0"))
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): Int(byte &- UInt8(ascii: "a") &+ 10)
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): Int(byte &- UInt8(ascii: "A") &+ 10)
-        default: nil
+        buffer.moveReaderIndex(forwardBy: used)
+        guard isComplete else {
+            self.state = .chunkLine(line)
+            return false
         }
+        self.extensionBytes &+= max(0, line.length &- Self.plainLine)
+        guard self.extensionBytes <= Self.extensionLimit else {
+            throw HTTP1Error(.badChunk, "The chunks have too many extensions.")
+        }
+        if let limit = self.limit, line.size > limit &- self.taken { throw Self.tooLarge(limit) }
+        self.state = line.size > 0 ? .chunk(line.size) : .trailers(FieldSection())
+        return true
     }
 
     // MARK: Trailers
 
-    private static let trailerLimits = HeadLimits(headBytes: 8192, fields: 32, targetBytes: 8192)
-    /// What would change how the message is read, had it come before the body (RFC 9110 section 6.5.1).
-    private static let forbidden = [
-        "content-length", "transfer-encoding", "host", "connection", "trailer", "te", "upgrade", "authorization",
-        "cookie", "set-cookie", "content-encoding", "content-type", "content-range",
+    /// What says how a message is framed, routed or read has no meaning after it (RFC 9110 section 6.5.1), and whoever
+    /// sends it there hopes that somebody else gives it one.
+    private static let refusedTrailers: KnownFields = [.contentLength, .transferEncoding, .host, .connection, .upgrade, .te]
+    /// What would be harmless before the body, but must not be taken over from its end.
+    private static let droppedTrailers: KnownFields = [
+        .trailer, .keepAlive, .proxyConnection, .expect, .authorization, .proxyAuthorization, .proxyAuthenticate, .cookie,
+        .setCookie, .contentEncoding, .contentType, .contentRange, .cacheControl, .forwarded, .xForwardedFor,
+        .xForwardedHost, .xForwardedProto, .xRealIP,
     ]
 
-    private mutating func trailers(_ scanner: HeadScanner, _ buffer: inout ByteBuffer) throws(HTTP1Error) -> BodyPart? {
-        guard buffer.readableBytes >= 2 else {
-            try Self.checkLoneByteOfTrailers(buffer)
+    private mutating func readTrailers(
+        _ begun: FieldSection, _ buffer: inout ByteBuffer
+    ) throws(HTTP1Error) -> BodyPart? {
+        var section = begun
+        // Not held twice, so that its places are not copied.
+        self.state = .broken
+        let isComplete = try buffer.withUnsafeReadableBytes { bytes throws(HTTP1Error) in
+            try section.advance(bytes, limits: Self.trailerLimits)
+        }
+        guard isComplete, let slice = buffer.readSlice(length: section.cursor) else {
+            self.state = .trailers(section)
             return nil
         }
-        if buffer.getInteger(at: buffer.readerIndex, as: UInt16.self) == 0x0D0A {
-            buffer.moveReaderIndex(forwardBy: 2)
-            self.state = .complete
-            return .end(trailers: HeaderFields())
+        guard section.present.isDisjoint(with: Self.refusedTrailers) else {
+            throw HTTP1Error(.badChunk, "A trailer says how the message was to be read.")
         }
-        var scanner = scanner
-        let outcome = buffer.withUnsafeReadableBytes { bytes -> Result<(ContiguousArray<HeaderFields.Place>, Int)?, HTTP1Error> in
-            do throws(HTTP1Error) {
-                guard let end = try scanner.end(in: bytes, limits: Self.trailerLimits) else { return .success(nil) }
-                return .success(
-                    (try FieldParser.places(bytes, from: 0, to: end &- 2, limit: Self.trailerLimits.fields), end))
-            } catch {
-                return .failure(HTTP1Error(.badChunk, error.message))
-            }
-        }
-        guard let (places, end) = try outcome.get(), let slice = buffer.readSlice(length: end) else {
-            self.state = .trailers(scanner)
-            return nil
-        }
-        var fields = HeaderFields(bytes: slice, places: places)
-        for name in Self.forbidden { fields.removeAll(name) }
         self.state = .complete
+        guard !section.places.isEmpty else { return .end(trailers: HeaderFields()) }
+        var fields = HeaderFields(
+            bytes: slice, places: section.places, present: section.present, repeated: section.repeated)
+        fields.removeAll(Self.droppedTrailers)
         return .end(trailers: fields)
-    }
-
-    private static func checkLoneByteOfTrailers(_ buffer: ByteBuffer) throws(HTTP1Error) {
-        guard buffer.getInteger(at: buffer.readerIndex, as: UInt8.self) == 0x0A else { return }
-        throw HTTP1Error(.badChunk, "A line of the trailers ends with LF alone.")
     }
 }

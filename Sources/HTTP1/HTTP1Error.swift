@@ -1,15 +1,43 @@
 /// Why bytes are not HTTP/1.1 that we take, with the status a server answers.
+///
+/// After any of them the connection ends: where the next message would begin can no longer be told. A retry of the same
+/// bytes never helps.
 public struct HTTP1Error: Error, Sendable, Hashable, CustomStringConvertible {
     public enum Code: String, Sendable, Hashable {
-        case badRequestLine, badStatusLine, unsupportedVersion, targetTooLong
-        case badField, headTooLarge, tooManyFields
-        case badHost, badFraming, badTransferCoding, badChunk, bodyTooLarge, endedEarly, badEncoding
+        /// 400: the first line of a request is malformed.
+        case badRequestLine
+        /// 501: a method that is not in the table of those that are known.
+        case unknownMethod
+        /// 505: HTTP, but neither 1.1 nor 1.0.
+        case unsupportedVersion
+        /// 414.
+        case targetTooLong
+        /// The first line of a response is malformed.
+        case badStatusLine
+        /// 400: a field line is malformed.
+        case badField
+        /// 431.
+        case headTooLarge, tooManyFields
+        /// 400: `Host` is missing, malformed or there twice.
+        case badHost
+        /// 400: lengths that two readers could understand differently.
+        case badFraming
+        /// 501, or 400 when the body's end could not be told: a transfer coding other than `chunked`.
+        case badTransferCoding
+        /// 400: a chunk's line, end or trailer is malformed.
+        case badChunk
+        /// 413.
+        case bodyTooLarge
+        /// The input ended inside a message.
+        case endedEarly
+        /// 400: percent-encoding that is malformed or hides no text.
+        case badEncoding
     }
 
     public let code: Code
-    /// The status a server answers: 400, 413, 414, 431, 501 or 505. The connection closes after it.
+    /// The status a server answers: 400, 413, 414, 431, 501 or 505. When an upstream's response is at fault it is 502.
     public let status: Int
-    /// One sentence for the person who looks.
+    /// One sentence for the person who looks. It never quotes what came.
     public let message: String
 
     public init(_ code: Code, status: Int = 400, _ message: String) {
@@ -19,25 +47,7 @@ public struct HTTP1Error: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     public var description: String { "\(self.code.rawValue) (\(self.status)): \(self.message)" }
-}
 
-/// Bounds for heads.
-public struct HeadLimits: Sendable {
-    /// Bytes of a whole head, first line and all.
-    public var headBytes: Int
-    /// Fields.
-    public var fields: Int
-    /// Bytes of a request's target.
-    public var targetBytes: Int
-
-    public init(headBytes: Int = 32_768, fields: Int = 100, targetBytes: Int = 8192) {
-        self.headBytes = headBytes
-        self.fields = fields
-        self.targetBytes = targetBytes
-    }
-}
-
-/// The versions that are spoken; everything else is refused with 505.
-public enum HTTPVersion: Sendable, Hashable {
-    case http10, http11
+    /// The same fault when it is in a response: a proxy answers 502 for it, whatever it is.
+    var ofUpstream: HTTP1Error { HTTP1Error(self.code, status: 502, self.message) }
 }

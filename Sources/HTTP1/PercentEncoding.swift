@@ -1,8 +1,8 @@
 /// `%41` and the like (RFC 3986 section 2.1).
 public enum PercentEncoding {
-    /// Undoes the encoding.
+    /// Undoes the encoding. A `+` stays a `+`: it means a space in forms only, see `QueryItems`.
     ///
-    /// - Throws: a percent sign without two hexadecimal digits, bytes that are no UTF-8, or a NUL.
+    /// - Throws: `badEncoding`: a percent sign without two hexadecimal digits, bytes that are no UTF-8, or a NUL.
     public static func decode(_ text: some StringProtocol) throws(HTTP1Error) -> String {
         guard let decoded = Self.decode(text.utf8, plusIsSpace: false) else {
             throw HTTP1Error(.badEncoding, "The percent-encoding is malformed, or hides no text.")
@@ -17,7 +17,7 @@ public enum PercentEncoding {
         while let byte = rest.next() {
             switch byte {
             case UInt8(ascii: "%"):
-                guard let high = rest.next().flatMap(Self.digit), let low = rest.next().flatMap(Self.digit) else {
+                guard let high = rest.next().flatMap(FieldBytes.hex), let low = rest.next().flatMap(FieldBytes.hex) else {
                     return nil
                 }
                 decoded.append(high << 4 | low)
@@ -28,37 +28,4 @@ public enum PercentEncoding {
         guard !decoded.contains(0) else { return nil }
         return String(validating: decoded, as: UTF8.self)
     }
-
-    private static func digit(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte &- UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte &- UInt8(ascii: "a") &+ 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte &- UInt8(ascii: "A") &+ 10
-        default: nil
-        }
-    }
-}
-
-/// The items of a query (`application/x-www-form-urlencoded`). Items that cannot be decoded are left out.
-public struct QueryItems: Sendable, Hashable {
-    /// Names and values in order, at most 256.
-    public let items: [Item]
-
-    public struct Item: Sendable, Hashable {
-        public let name: String
-        public let value: String
-    }
-
-    public init(_ query: String) {
-        self.items = query.utf8.split(separator: UInt8(ascii: "&"), maxSplits: 256).prefix(256).compactMap { item in
-            let equals = item.firstIndex(of: UInt8(ascii: "=")) ?? item.endIndex
-            guard let name = PercentEncoding.decode(item[..<equals], plusIsSpace: true),
-                let value = PercentEncoding.decode(item[equals...].dropFirst(), plusIsSpace: true)
-            else { return nil }
-            return Item(name: name, value: value)
-        }
-    }
-
-    /// The first value under `name`.
-    public subscript(_ name: String) -> String? { self.items.first { $0.name == name }?.value }
 }

@@ -1,69 +1,53 @@
 public import NIOCore
 
-/// Bytes in, response heads out. A value without I/O; one per connection.
+/// Bytes in, response heads out. A value without I/O; one per connection, used again for every response.
+///
+/// Each byte is looked at once, however the bytes come, and the outcome does not depend on how they come.
 public struct ResponseHeadParser: Sendable {
-    private let limits: HeadLimits
-    private var scanner = HeadScanner()
+    private enum Phase: UInt8 { case line, fields }
 
-    public init(limits: HeadLimits = .init()) { self.limits = limits }
+    private let limits: HeadLimits
+    private var phase = Phase.line
+    private var line = StatusLine()
+    private var section = FieldSection()
+
+    /// - Parameter limits: `targetBytes` means nothing here.
+    public init(limits: HeadLimits = .init()) { self.limits = limits.sane }
+
+    private init(sane limits: HeadLimits) { self.limits = limits }
 
     /// The next head; `nil` when it has not all come. Nothing is consumed before it has.
+    ///
+    /// - Parameter buffer: what has come and was not consumed; the head's bytes are taken from it, and shared, not copied.
+    /// - Throws: what is wrong, always with status 502: the connection cannot be used further.
     public mutating func parse(_ buffer: inout ByteBuffer) throws(HTTP1Error) -> ResponseHead? {
-        let limits = self.limits
-        var scanner = self.scanner
-        let outcome = buffer.withUnsafeReadableBytes { bytes -> Result<(StatusLine, HeadPlaces, Int)?, HTTP1Error> in
-            do throws(HTTP1Error) {
-                guard let end = try scanner.end(in: bytes, limits: limits) else { return .success(nil) }
-                let line = try StatusLine(bytes)
-                let places = try FieldParser.places(bytes, from: line.end, to: end &- 2, limit: limits.fields)
-                return .success((line, places, end))
-            } catch {
-                return .failure(error)
+        do throws(HTTP1Error) {
+            return try self.parseHead(&buffer)
+        } catch {
+            throw error.ofUpstream
+        }
+    }
+
+    private mutating func parseHead(_ buffer: inout ByteBuffer) throws(HTTP1Error) -> ResponseHead? {
+        var reason = ""
+        let isComplete = try buffer.withUnsafeReadableBytes { bytes throws(HTTP1Error) in
+            if self.phase == .line {
+                guard try self.line.advance(bytes, limits: self.limits) else { return false }
+                self.section = FieldSection(from: self.line.cursor)
+                self.phase = .fields
             }
+            guard try self.section.advance(bytes, limits: self.limits) else { return false }
+            reason = self.line.reason(bytes)
+            return true
         }
-        self.scanner = scanner
-        guard let (line, places, end) = try outcome.get(), let slice = buffer.readSlice(length: end) else { return nil }
-        self.scanner = HeadScanner()
-        return ResponseHead(
-            version: line.version, status: line.status, reason: line.reason,
-            fields: HeaderFields(bytes: slice, places: places))
+        guard isComplete, let slice = buffer.readSlice(length: self.section.cursor) else { return nil }
+        let head = ResponseHead(
+            version: self.line.version, status: self.line.status, reason: reason,
+            fields: HeaderFields(
+                bytes: slice, places: self.section.places, present: self.section.present,
+                repeated: self.section.repeated))
+        self = ResponseHeadParser(sane: self.limits)
+        _ = try head.declaredFraming()
+        return head
     }
-
-    private typealias HeadPlaces = ContiguousArray<HeaderFields.Place>
-}
-
-/// `version SP status SP [reason]` (RFC 9112 section 4); the space before an empty reason may be missing, as old servers
-/// have it.
-struct StatusLine {
-    let version: HTTPVersion
-    let status: Int
-    let reason: String
-    let end: Int
-
-    init(_ bytes: UnsafeRawBufferPointer) throws(HTTP1Error) {
-        var index = 0
-        self.version = try VersionBytes.parse(bytes, &index)
-        guard index &+ 5 < bytes.count, bytes[index] == 0x20 else { throw Self.fault }
-        index &+= 1
-        var status = 0
-        for _ in 0..<3 {
-            let digit = bytes[index] &- 0x30
-            guard digit < 10 else { throw Self.fault }
-            status = status &* 10 &+ Int(digit)
-            index &+= 1
-        }
-        guard status >= 100 else { throw Self.fault }
-        self.status = status
-        var start = index
-        if bytes[index] == 0x20 {
-            index &+= 1
-            start = index
-            while FieldBytes.isValue(bytes[index]) { index &+= 1 }
-        }
-        guard bytes[index] == 0x0D, bytes[index &+ 1] == 0x0A else { throw Self.fault }
-        self.reason = String(decoding: bytes[start..<index], as: UTF8.self)
-        self.end = index &+ 2
-    }
-
-    private static var fault: HTTP1Error { HTTP1Error(.badStatusLine, status: 502, "The status line is malformed.") }
 }

@@ -1,0 +1,67 @@
+/// How the end of a body is known (RFC 9112 section 6.3).
+public enum BodyFraming: Sendable, Hashable {
+    /// There is no body.
+    case none
+    /// So many bytes.
+    case length(Int)
+    case chunked
+    /// All until the connection ends; responses only.
+    case untilClose
+}
+
+extension HeaderFields {
+    /// What `Content-Length` says, in bytes; `nil` without one.
+    ///
+    /// - Throws: `badFraming` for anything but one field with one number: a list, even of equal numbers, a sign, a space or
+    ///   a number past 63 bits is not read alike by everybody.
+    package func contentLength() throws(HTTP1Error) -> Int? {
+        guard let place = self.first(.contentLength) else { return nil }
+        guard !self.repeated.contains(.contentLength) else {
+            throw HTTP1Error(.badFraming, "There is more than one Content-Length.")
+        }
+        guard let length = self.withValue(place, Self.number) else {
+            throw HTTP1Error(.badFraming, "Content-Length is no number of bytes.")
+        }
+        return length
+    }
+
+    /// Digits only; `nil` for anything else, and past 63 bits.
+    private static func number(_ bytes: UnsafeRawBufferPointer) -> Int? {
+        guard !bytes.isEmpty else { return nil }
+        var number = 0
+        for byte in bytes {
+            guard FieldBytes.isDigit(byte) else { return nil }
+            let (tens, overflow) = number.multipliedReportingOverflow(by: 10)
+            let (sum, carry) = tens.addingReportingOverflow(Int(byte &- 0x30))
+            guard !overflow, !carry else { return nil }
+            number = sum
+        }
+        return number
+    }
+
+    /// Takes `Transfer-Encoding: chunked` and nothing else.
+    ///
+    /// - Throws: `badTransferCoding`: 501 when other codings come first and the end could still be told, otherwise 400.
+    func checkChunked() throws(HTTP1Error) {
+        guard let place = self.first(.transferEncoding), !self.repeated.contains(.transferEncoding) else {
+            throw HTTP1Error(.badTransferCoding, "There is more than one Transfer-Encoding.")
+        }
+        var codings = 0
+        var chunked = 0
+        var isLast = false
+        self.withValue(place) { value in
+            _ = FieldList.any(in: value) { coding in
+                codings &+= 1
+                isLast = FieldList.contains("chunked", in: coding)
+                chunked &+= isLast ? 1 : 0
+                return false
+            }
+        }
+        guard isLast, chunked == 1 else {
+            throw HTTP1Error(.badTransferCoding, "The last transfer coding must be chunked, and be there once.")
+        }
+        guard codings == 1 else {
+            throw HTTP1Error(.badTransferCoding, status: 501, "The only transfer coding that is undone is chunked.")
+        }
+    }
+}
