@@ -172,6 +172,12 @@ package struct KnownFields: Sendable, Hashable, ExpressibleByArrayLiteral {
 
     package var isEmpty: Bool { self.bits == 0 }
 
+    package func union(_ other: KnownFields) -> KnownFields {
+        var union = self
+        union.bits |= other.bits
+        return union
+    }
+
     package func isDisjoint(with other: KnownFields) -> Bool { self.bits & other.bits == 0 }
 
     /// About one connection only, never passed on by a proxy (RFC 9110 section 7.6.1). `Transfer-Encoding` and `Trailer`

@@ -33,7 +33,7 @@ import Testing
             "GET /x?y=%20 HTTP/1.1", "hOsT: a", "Accept: */*", "cookie: a=b;  c=d", "X-Empty:", "X-High: \u{e9}")
         #expect(
             try self.forwarded(head) == [
-                "GET /x?y=%20 HTTP/1.1", "hOsT: a", "Accept: */*", "cookie: a=b;  c=d", "X-Empty: ", "X-High: \u{e9}",
+                "GET /x?y=%20 HTTP/1.1", "hOsT: a", "Accept: */*", "cookie: a=b;  c=d", "X-Empty:", "X-High: \u{e9}",
             ] + self.ours)
     }
 

@@ -25,13 +25,15 @@ struct BrowserIdentity {
         self.lines = lines
     }
 
-    /// Whether a field of the request with this `kind` is passed on as it came.
-    func passes(_ kind: FieldKind) -> Bool {
-        switch kind {
-        // These are written anew: a trusted peer's with our part added.
-        case .forwardedFor, .realIP, .forwardedProto, .forwardedHost, .requestID: false
-        case .otherForwarded: self.isTrusted
-        default: true
+    /// Written anew for each request: a trusted peer's with our part added.
+    static let written: KnownFields = [.xForwardedFor, .xRealIP, .xForwardedProto, .xForwardedHost, .xRequestID]
+
+    /// Whether an unknown field of the request is passed on as it came.
+    func passes(unknown name: UnsafeRawBufferPointer) -> Bool {
+        switch DisguisedField(name) {
+        case .no: true
+        case .yes: false
+        case .forwarded: self.isTrusted
         }
     }
 
@@ -47,19 +49,19 @@ struct BrowserIdentity {
 
     /// The trusted peer's own words, and the peer itself added to the way the request came.
     private func writeTrusted(to out: inout ByteBuffer, head: RequestHead, host: String?) {
-        let before = head.fields.values("X-Forwarded-For")
+        let before = head.fields.values("x-forwarded-for")
         let way = before + (self.address.isEmpty ? [] : [self.address])
         if !way.isEmpty { out.writeField("X-Forwarded-For: ", way.joined(separator: ", ")) }
-        let realIP = head.fields["X-Real-IP"]
+        let realIP = head.fields[.xRealIP]
         let client = ClientAddress(peer: self.peer, forwardedFor: before, realIP: realIP, trusted: self.trustedProxies)
         if let address = client.address { out.writeField("X-Real-IP: ", address.description) }
-        out.writeField("X-Forwarded-Proto: ", head.fields["X-Forwarded-Proto"] ?? "http")
-        if let host = head.fields["X-Forwarded-Host"] ?? host { out.writeField("X-Forwarded-Host: ", host) }
+        out.writeField("X-Forwarded-Proto: ", head.fields[.xForwardedProto] ?? "http")
+        if let host = head.fields[.xForwardedHost] ?? host { out.writeField("X-Forwarded-Host: ", host) }
     }
 
     /// The request's identifier: a trusted peer's own, if it is short and plain, otherwise `made`.
     func requestID(_ head: RequestHead, made: @autoclosure () -> RequestID) -> RequestName {
-        if self.isTrusted, let given = head.fields["X-Request-ID"], RequestName.isPlain(given) { return .given(given) }
+        if self.isTrusted, let given = head.fields[.xRequestID], RequestName.isPlain(given) { return .given(given) }
         return .made(made())
     }
 }

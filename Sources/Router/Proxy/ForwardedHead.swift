@@ -10,20 +10,18 @@ enum ForwardedHead {
         _ head: RequestHead, plan: RequestPlan, identity: BrowserIdentity, name: RequestName, hostOfUpstream: String,
         to out: inout ByteBuffer
     ) {
-        out.writeString(plan.method)
-        out.writeStaticString(" ")
-        out.writeString(plan.target)
-        out.writeStaticString(" HTTP/1.1\r\n")
+        out.writeRequestLine(method: plan.method, target: plan.target)
         let host = plan.hostFromTarget ?? plan.host
-        if plan.hostFromTarget != nil || plan.host == nil { out.writeField("Host: ", host ?? hostOfUpstream) }
-        FieldCopy.write(head.fields, to: &out) { kind, _, _ in
-            switch kind {
-            case .other: true
-            case .connection, .contentLength, .proxy: false
-            case .host: plan.hostFromTarget == nil
-            case .expect: !plan.isHTTP10
-            default: identity.passes(kind)
-            }
+        var dropped = Self.notPassedOn(from: identity)
+        if plan.isHTTP10 { dropped.insert(.expect) }
+        if plan.hostFromTarget != nil || plan.host == nil {
+            dropped.insert(.host)
+            out.writeField("Host: ", host ?? hostOfUpstream)
+        }
+        let named = Named(by: head.fields)
+        out.writeFields(of: head.fields) { field, name, _ in
+            guard !dropped.contains(field), named.isEmpty || !named.has(name) else { return false }
+            return field != .other || identity.passes(unknown: name)
         }
         Self.writeRequestFraming(plan, head, to: &out)
         identity.write(to: &out, head: head, host: host)
@@ -33,6 +31,32 @@ enum ForwardedHead {
         case .given(let text): out.writeString(text)
         }
         out.writeStaticString("\r\n\r\n")
+    }
+
+    /// What a request never passes on as it came. Its length and its coding are written anew.
+    private static func notPassedOn(from identity: BrowserIdentity) -> KnownFields {
+        identity.isTrusted ? Self.requestFields : Self.strangersFields
+    }
+
+    private static let requestFields = Self.connectionFields.union(BrowserIdentity.written).union([.contentLength])
+    private static let strangersFields = Self.requestFields.union([.forwarded])
+    /// About one connection only (RFC 9110 section 7.6.1). `Trailer` is not: trailers are passed on.
+    private static let connectionFields: KnownFields = [
+        .connection, .keepAlive, .proxyConnection, .proxyAuthenticate, .proxyAuthorization, .proxyAuthenticationInfo,
+        .te, .transferEncoding, .upgrade,
+    ]
+    private static let connectionFieldsAndLength = Self.connectionFields.union([.contentLength])
+
+    /// The fields that `Connection` names.
+    private struct Named {
+        private let names: [String]
+        init(by fields: HeaderFields) { self.names = fields.namedByConnection() }
+        var isEmpty: Bool { self.names.isEmpty }
+
+        func has(_ name: UnsafeRawBufferPointer) -> Bool {
+            let lowered = String(decoding: name, as: UTF8.self).lowercased()
+            return self.names.contains { $0.lowercased() == lowered }
+        }
     }
 
     private static func writeRequestFraming(_ plan: RequestPlan, _ head: RequestHead, to out: inout ByteBuffer) {
@@ -49,14 +73,7 @@ enum ForwardedHead {
     static func write(_ head: ResponseHead, plan: AnswerPlan, request: RequestPlan, to out: inout ByteBuffer) {
         out.writeStatusLine(head)
         // RFC 9110 section 8.6: never in a 204; and never beside a framing of ours.
-        let passesLength = plan.framing == .asIs && head.status != 204
-        FieldCopy.write(head.fields, to: &out) { kind, _, _ in
-            switch kind {
-            case .connection: false
-            case .contentLength: passesLength
-            default: true
-            }
-        }
+        Self.writeFields(of: head, passesLength: plan.framing == .asIs && head.status != 204, to: &out)
         if plan.saysChunked { out.writeStaticString("Transfer-Encoding: chunked\r\n") }
         if !plan.keepsAlive {
             out.writeStaticString("Connection: close\r\n")
@@ -69,12 +86,7 @@ enum ForwardedHead {
     /// Appends an interim answer's head (1xx, not 101).
     static func writeInterim(_ head: ResponseHead, to out: inout ByteBuffer) {
         out.writeStatusLine(head)
-        FieldCopy.write(head.fields, to: &out) { kind, _, _ in
-            switch kind {
-            case .connection, .contentLength: false
-            default: true
-            }
-        }
+        Self.writeFields(of: head, passesLength: false, to: &out)
         out.writeStaticString("\r\n")
     }
 
@@ -82,12 +94,15 @@ enum ForwardedHead {
     static func writeSwitch(_ head: ResponseHead, to out: inout ByteBuffer) {
         out.writeStatusLine(head)
         out.writeStaticString("Connection: Upgrade\r\nUpgrade: websocket\r\n")
-        FieldCopy.write(head.fields, to: &out) { kind, _, _ in
-            switch kind {
-            case .connection, .contentLength: false
-            default: true
-            }
-        }
+        Self.writeFields(of: head, passesLength: false, to: &out)
         out.writeStaticString("\r\n")
+    }
+
+    private static func writeFields(of head: ResponseHead, passesLength: Bool, to out: inout ByteBuffer) {
+        let dropped = passesLength ? Self.connectionFields : Self.connectionFieldsAndLength
+        let named = Named(by: head.fields)
+        out.writeFields(of: head.fields) { field, name, _ in
+            !dropped.contains(field) && (named.isEmpty || !named.has(name))
+        }
     }
 }

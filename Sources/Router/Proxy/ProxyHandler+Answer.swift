@@ -121,8 +121,7 @@ extension ProxyHandler: UpstreamExchange {
         if self.outbound.readableBytes + bytes.readableBytes <= Self.joinedBytes {
             self.outbound.writeChunk(bytes)
         } else {
-            self.outbound.writeString(String(bytes.readableBytes, radix: 16))
-            self.outbound.writeStaticString("\r\n")
+            self.outbound.writeChunkStart(length: bytes.readableBytes)
             self.writeOutbound()
             self.context?.write(NIOAny(bytes), promise: nil)
             self.outbound.writeStaticString("\r\n")
@@ -153,7 +152,7 @@ extension ProxyHandler: UpstreamExchange {
 
     private func switchProtocols(_ head: ResponseHead) {
         guard let exchange = self.exchange else { return }
-        guard exchange.plan.wantsWebSocket, head.fields.hasToken("websocket", in: "Upgrade") else {
+        guard exchange.plan.wantsWebSocket, head.fields.hasToken("websocket", in: .upgrade) else {
             exchange.giveUpUpstream()
             self.upstreamFailed(UpstreamError(.badAnswer, "a switch to another protocol that was not asked for"))
             return

@@ -43,27 +43,22 @@ struct RequestPlan {
         self.method = head.method
         self.isHTTP10 = head.version == .http10
         self.keepsAlive = head.keepAlive
-        self.host = head.fields["Host"]
+        self.host = head.fields[.host]
         if head.target.utf8.first == UInt8(ascii: "/") || head.target == "*" {
             self.target = head.target
         } else {
             self.target = String(head.originForm)
-            self.hostFromTarget = Self.authority(head.target)
+            self.hostFromTarget = head.authority
         }
         self.route =
             !gatewayPath.isEmpty && self.target.utf8.starts(with: gatewayPath.utf8) ? .gateways : .workers
         self.wantsWebSocket = Self.asksForWebSocket(head) && self.framing == .none
-        self.takesTrailers = head.fields.hasToken("trailers", in: "TE")
-    }
-
-    private static func authority(_ target: String) -> String {
-        let rest = target.utf8.drop { $0 != UInt8(ascii: "/") }.dropFirst(2)
-        return String(Substring(rest.prefix { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") }))
+        self.takesTrailers = head.fields.hasToken("trailers", in: .te)
     }
 
     /// Only WebSocket: passing on any other protocol (`h2c`) would let a browser talk past the proxy's rules.
     private static func asksForWebSocket(_ head: RequestHead) -> Bool {
-        head.version == .http11 && head.method == "GET" && head.fields.hasToken("websocket", in: "Upgrade")
-            && head.fields.hasToken("upgrade", in: "Connection")
+        head.fields.contains(.upgrade) && head.version == .http11 && head.method == "GET"
+            && head.fields.hasToken("websocket", in: .upgrade) && head.fields.hasToken("upgrade", in: .connection)
     }
 }
