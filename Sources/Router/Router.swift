@@ -11,6 +11,8 @@ package final class Router: Sendable {
     private let metrics: RouterMetrics
     private let logger: Logger
     private let workers: UpstreamClient
+    /// Whether `workers` is this router's alone, and ends with it.
+    private let ownsWorkers: Bool
     private let gateways: UpstreamClient?
     private let shards: [(eventLoop: any EventLoop, shard: NIOLoopBoundBox<ProxyShard?>)]
     private let doorman = Mutex<Doorman?>(nil)
@@ -34,6 +36,7 @@ package final class Router: Sendable {
         self.configuration = configuration
         self.metrics = metrics
         self.logger = logger
+        self.ownsWorkers = workers == nil
         self.workers = workers ?? UpstreamClient(configuration.workers, group: group, logger: logger)
         self.gateways = Self.tunnels(configuration).map { UpstreamClient($0, group: group, logger: logger) }
         self.shards = group.makeIterator().map {
@@ -124,7 +127,7 @@ package final class Router: Sendable {
         }
         for future in drained { try? await future.get() }
         for deadline in deadlines { deadline.cancel() }
-        self.workers.shutDown()
+        if self.ownsWorkers { self.workers.shutDown() }
         self.gateways?.shutDown()
     }
 }

@@ -3,6 +3,8 @@ package enum LogKey {
     package static let connection = "connection.id"
     package static let peer = "peer"
     package static let request = "request.id"
+    package static let method = "method"
+    package static let target = "target"
     package static let route = "route"
     package static let user = "user"
     package static let channel = "channel"

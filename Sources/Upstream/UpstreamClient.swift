@@ -1,6 +1,7 @@
 package import HTTP1
 package import Logging
 package import NIOCore
+import Telemetry
 
 /// A complete request to ask an upstream with.
 package struct UpstreamRequest: Sendable {
@@ -37,14 +38,13 @@ package final class UpstreamClient: Sendable {
     private let group: any EventLoopGroup
     private let pools: [ObjectIdentifier: NIOLoopBoundBox<UpstreamPool?>]
     private let servers: [UpstreamServer]
-    private let logger: Logger
 
     /// - Parameter group: the loops that will ask; each has connections of its own.
     package init(_ configuration: UpstreamConfiguration, group: any EventLoopGroup, logger: Logger) {
         self.configuration = configuration
         self.group = group
-        self.logger = logger
-        self.servers = configuration.addresses.map { UpstreamServer($0, configuration: configuration) }
+        let log = BoundedLog(logger)
+        self.servers = configuration.addresses.map { UpstreamServer($0, configuration: configuration, log: log) }
         self.pools = Dictionary(
             group.makeIterator().map {
                 (ObjectIdentifier($0), NIOLoopBoundBox.makeEmptyBox(valueType: UpstreamPool.self, eventLoop: $0))

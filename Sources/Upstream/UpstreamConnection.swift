@@ -115,6 +115,16 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
         self.context?.close(mode: .output, promise: nil)
     }
 
+    /// In a tunnel whose other direction has ended: what was written is still sent, and then the connection ends. No
+    /// further call comes.
+    package func endTunnel() {
+        self.exchange = nil
+        self.settle()
+        guard self.phase != .closed else { return }
+        self.phase = .closed
+        self.context?.closeAfterFlush()
+    }
+
     // MARK: For the pool
 
     /// Gives the connection to `exchange`; `false` when it is no longer alive.
@@ -346,7 +356,7 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
         self.exchange = nil
         self.settle()
         let reused = self.uses > 1
-        if exchange != nil, Self.speaksAgainstServer(code, reused: reused) { self.lane.server.failed() }
+        if exchange != nil, Self.speaksAgainstServer(code, reused: reused) { self.lane.server.failed(what) }
         self.close()
         exchange?.upstreamFailed(UpstreamError(code, "\(self.address): \(what)", onReusedConnection: reused))
     }

@@ -175,7 +175,7 @@ package final class UpstreamPool {
         lane.open -= 1
         // Our own lack of descriptors says nothing about the upstream.
         let isOurs = (error as? IOError).map { $0.errnoCode == EMFILE || $0.errnoCode == ENFILE } ?? false
-        if !isOurs { lane.server.failed() }
+        if !isOurs { lane.server.failed("\(error)") }
         defer { self.serveQueue() }
         guard ticket.exchange != nil else { return }
         ticket.tried.insert(index)

@@ -1,5 +1,6 @@
 import HTTP1
 import NIOCore
+import Telemetry
 import Upstream
 
 /// The upstream's side of a browser's connection.
@@ -73,7 +74,7 @@ extension ProxyHandler: UpstreamExchange {
         guard self.phase == .tunnel else { return }
         self.flushAnswer()
         self.tunnelEnded = true
-        if self.inputEnded { self.abort() } else { self.context?.close(mode: .output, promise: nil) }
+        if self.inputEnded { self.endTunnel() } else { self.context?.close(mode: .output, promise: nil) }
     }
 
     func upstreamFailed(_ error: UpstreamError) {
@@ -201,7 +202,8 @@ extension ProxyHandler: UpstreamExchange {
         self.shard.boundedLog.log(
             .warning, "Upstream did not answer",
             metadata: [
-                "request.id": "\(exchange.name)", "upstream": "\(error.message)", "error": "\(error.code.rawValue)",
+                LogKey.request: "\(exchange.name)", LogKey.upstream: "\(error.message)",
+                LogKey.error: "\(error.code.rawValue)",
             ])
     }
 }

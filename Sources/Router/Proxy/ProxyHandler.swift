@@ -6,8 +6,8 @@ import Upstream
 
 /// A browser's connection: requests are read one after another and passed on, each answer goes back as it comes.
 ///
-/// The only handler of its channel, on bytes. This file has the browser's side: what comes from it, and how the
-/// connection ends. `ProxyHandler+Answer` has the upstream's side. Nothing is kept but what is under way: while the
+/// The only handler of its channel, on bytes. This file has what comes from the browser, `ProxyHandler+Answer` what comes
+/// from the upstream, `ProxyHandler+End` how requests and connections end. Nothing is kept but what is under way: while the
 /// upstream takes no bytes the browser is not read, and the other way round.
 final class ProxyHandler: ChannelDuplexHandler, Watched {
     typealias InboundIn = ByteBuffer
@@ -40,7 +40,8 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
     /// What goes to the browser with the next flush.
     var outbound = ByteBuffer()
     private var parser: RequestHeadParser
-    private var headHasBegun: Bool
+    /// A byte of the next head has come, so that its time runs.
+    var headHasBegun: Bool
     var inputEnded = false
     var isWritable = true
     private var readIsWanted = false
@@ -108,7 +109,7 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
             // The request is complete: it is answered, and then the connection ends. Otherwise it never will be.
             if self.exchange?.requestIsComplete != true { self.abort() }
         case .tunnel:
-            if self.tunnelEnded { self.close() } else { self.exchange?.connection?.endOutput() }
+            if self.tunnelEnded { self.endTunnel() } else { self.exchange?.connection?.endOutput() }
         case .closed: break
         }
     }
@@ -141,8 +142,7 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
             self.shard.metrics.aborted.increment()
             self.refuse(408, "The request's body did not come in time.")
         case .exchange: self.abort()
-        case .tunnel, .lingering: self.close()
-        case .closed: break
+        case .tunnel, .lingering, .closed: self.close()
         }
     }
 
@@ -316,109 +316,5 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
         self.inbound = ByteBuffer()
         connection.write(bytes)
         self.setDeadline()
-    }
-
-    // MARK: Ends
-
-    /// The answer is complete, ours or the upstream's: the next request, or the end.
-    func finishExchange() {
-        guard let exchange = self.exchange else { return }
-        self.shard.metrics.answered(exchange.status)
-        self.logRequest(exchange)
-        self.exchange = nil
-        guard exchange.requestIsComplete else { return self.endWithLinger() }
-        guard exchange.keepsAlive, !self.shard.isDraining, !self.inputEnded else {
-            // What is still to come from the browser is nothing we asked for; but it may be on its way.
-            return self.inbound.readableBytes > 0 && !self.inputEnded ? self.endWithLinger() : self.endAfterFlush()
-        }
-        self.phase = .head
-        self.headHasBegun = false
-        self.setDeadline()
-        if self.inbound.readableBytes > 0 { self.advance() }
-        self.resumeReads()
-    }
-
-    /// Answers with a short page and ends the connection: where the next request begins can no longer be told.
-    func refuse(_ status: Int, _ reason: String) {
-        self.shard.metrics.refused.increment()
-        self.shard.metrics.answered(status)
-        let exchange = self.exchange
-        self.exchange = nil
-        if self.shard.logger.logLevel <= .info {
-            self.shard.boundedLog.log(
-                .info, "Request refused",
-                metadata: [
-                    LogKey.peer: "\(self.identity.address)", LogKey.status: "\(status)", LogKey.reason: "\(reason)",
-                ])
-        }
-        // Half an answer cannot be mended.
-        guard exchange?.answer == nil else { return self.abort() }
-        self.outbound.writeImmutableBuffer(
-            ShortPage.bytes(
-                status: status, reason: reason, requestID: exchange.map { $0.name.description }, retryAfter: nil,
-                keepsAlive: false))
-        self.endWithLinger()
-    }
-
-    /// Sends what waits, says that it was the last, and reads on for a moment: closing with unread bytes would make the
-    /// browser's system throw our answer away.
-    private func endWithLinger() {
-        self.phase = .lingering
-        self.flushAnswer()
-        self.inbound = ByteBuffer()
-        self.setDeadline()
-        if self.inputEnded { self.endAfterFlush() } else { self.context?.close(mode: .output, promise: nil) }
-        self.resumeReads()
-    }
-
-    func endAfterFlush() {
-        guard let context = self.context, self.phase != .closed else { return }
-        self.phase = .closed
-        self.deadline = self.shard.watch.deadline(in: self.shard.configuration.sendIdleTime)
-        self.flushAnswer()
-        let flushed = context.eventLoop.makePromise(of: Void.self)
-        flushed.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
-        context.writeAndFlush(NIOAny(ByteBuffer()), promise: flushed)
-    }
-
-    private func close() {
-        self.phase = .closed
-        self.context?.close(promise: nil)
-    }
-
-    /// Ends everything at once: the browser is gone, or must be told that the answer is not whole.
-    func abort() {
-        if let exchange = self.exchange {
-            self.exchange = nil
-            exchange.giveUpUpstream()
-            if self.phase == .tunnel {
-                self.shard.tunnelClosed()
-            } else {
-                self.shard.metrics.aborted.increment()
-            }
-            self.logRequest(exchange)
-        }
-        self.close()
-    }
-
-    /// The router is about to end.
-    func drain() {
-        switch self.phase {
-        case .head where self.inbound.readableBytes == 0: self.close()
-        case .exchange: self.exchange?.keepsAlive = false
-        default: break
-        }
-    }
-
-    private func logRequest(_ exchange: ProxyExchange) {
-        guard let level = self.shard.requestLogLevel, let began = exchange.began else { return }
-        self.shard.logger.log(
-            level: level, "Request",
-            metadata: [
-                LogKey.request: "\(exchange.name)", LogKey.peer: "\(self.identity.address)",
-                "method": "\(exchange.plan.method)", "target": "\(exchange.plan.target)",
-                LogKey.status: "\(exchange.status)",
-                LogKey.duration: "\((NIODeadline.now() - began).nanoseconds / 1_000_000)",
-            ])
     }
 }

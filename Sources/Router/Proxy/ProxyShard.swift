@@ -20,8 +20,7 @@ final class ProxyShard {
     let requestLogLevel: Logger.Level?
     private(set) var isDraining = false
     private var emptied: EventLoopPromise<Void>?
-    private(set) var connections = 0
-    private var tunnels = 0
+    private var connections = 0
 
     init(
         eventLoop: any EventLoop, configuration: RouterConfiguration, workers: UpstreamClient,

@@ -1,3 +1,4 @@
+import HTTP1
 import NIOCore
 
 /// The few answers the proxy gives itself: a status line, and a page short enough to be read.
@@ -11,7 +12,7 @@ enum ShortPage {
     static func bytes(
         status: Int, reason: String, requestID: String?, retryAfter: Int?, keepsAlive: Bool, withBody: Bool = true
     ) -> ByteBuffer {
-        let phrase = Self.phrase(status)
+        let phrase = ReasonPhrase.of(status)
         var page = "<!doctype html><title>\(status) \(phrase)</title><h1>\(status) \(phrase)</h1>"
         page += "<p>\(Self.escaped(reason))</p>"
         if let requestID { page += "<p><small>Request \(Self.escaped(requestID))</small></p>" }
@@ -35,23 +36,5 @@ enum ShortPage {
             }
         }
         return result
-    }
-
-    static func phrase(_ status: Int) -> String {
-        switch status {
-        case 400: "Bad Request"
-        case 405: "Method Not Allowed"
-        case 408: "Request Timeout"
-        case 413: "Content Too Large"
-        case 414: "URI Too Long"
-        case 417: "Expectation Failed"
-        case 431: "Request Header Fields Too Large"
-        case 501: "Not Implemented"
-        case 502: "Bad Gateway"
-        case 503: "Service Unavailable"
-        case 504: "Gateway Timeout"
-        case 505: "HTTP Version Not Supported"
-        default: status < 500 ? "Bad Request" : "Internal Server Error"
-        }
     }
 }

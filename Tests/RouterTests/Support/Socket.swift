@@ -22,22 +22,28 @@ final class Socket: @unchecked Sendable {  // used by one thread at a time
     deinit { close(self.descriptor) }
 
     static func connect(port: Int) throws -> Socket {
+        let socket = try Self.unconnected()
+        try socket.connect(port: port)
+        return socket
+    }
+
+    static func unconnected() throws -> Socket {
         let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw Failure(description: "socket: \(String(cString: strerror(errno)))") }
+        return Socket(adopting: descriptor)
+    }
+
+    func connect(port: Int) throws {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(port).bigEndian
         address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
         let result = withUnsafePointer(to: address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Foundation.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                Foundation.connect(self.descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard result == 0 else {
-            let code = errno
-            close(descriptor)
-            throw Failure(description: "connect: \(String(cString: strerror(code)))")
-        }
-        return Socket(adopting: descriptor)
+        guard result == 0 else { throw Failure(description: "connect: \(String(cString: strerror(errno)))") }
     }
 
     // MARK: Sending
