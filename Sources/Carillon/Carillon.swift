@@ -19,7 +19,7 @@ struct Carillon: AsyncParsableCommand {
                 subcommands: [RouterCommand.self, WorkerCommand.self]),
             CommandGroup(name: "Messages", subcommands: [PublishCommand.self, SubscribeCommand.self]),
             CommandGroup(
-                name: "Settings", subcommands: [CheckCommand.self, SettingsCommand.self]),
+                name: "Settings", subcommands: [CheckCommand.self, SettingsCommand.self, TokenCommand.self]),
         ])
 }
 

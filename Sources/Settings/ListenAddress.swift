@@ -35,7 +35,7 @@ package enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
         let plain = authority.hasSuffix("/") ? authority.dropLast() : authority[...]
         guard let colon = plain.lastIndex(of: ":"), let port = Int(plain[plain.index(after: colon)...]),
             (0...65_535).contains(port)
-        else { throw SettingMismatch(wanted: "a port, as in \"http://127.0.0.1:8000\"") }
+        else { throw SettingMismatch(wanted: "a port from 0 to 65535, as in \"http://127.0.0.1:8000\"") }
         var host = plain[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
         guard !host.isEmpty, !host.contains("/"), !host.contains("@"), !host.contains(where: \.isWhitespace) else {

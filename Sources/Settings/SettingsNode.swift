@@ -210,11 +210,11 @@ package struct SettingsNode {
 
     // MARK: Secrets
 
-    /// A text with each `${NAME}` filled in, anything else as it is. Only files have such references.
+    /// A text with each `${NAME}` filled in, anything else as it is.
     private static func resolved(
         _ value: JSONValue, path: String, origin: SettingsOrigin, _ environment: SettingsEnvironment
     ) throws(SettingsFault) -> JSONValue {
-        guard case .file = origin, let text = value.string else { return value }
+        guard let text = value.string else { return value }
         do throws(SecretError) {
             return JSONValue(.string(try environment.expand(text).text), offset: value.offset)
         } catch {

@@ -35,7 +35,12 @@ struct SettingsCommand: ParsableCommand {
         if self.environment {
             for reading in readings where reading.origin != .default { try Output.line(SettingsPage.variable(reading)) }
         } else {
-            let rows = readings.map { [$0.setting.name, $0.shownValue, $0.origin.description] }
+            // A single setting is shown whole; in the list a long value would hide the others.
+            let rows = readings.map { reading in
+                let value = reading.shownValue
+                let isLong = readings.count > 1 && value.count > 60
+                return [reading.setting.name, isLong ? value.prefix(59) + "…" : value, reading.origin.description]
+            }
             for line in Output.columns(rows) { try Output.line(line) }
         }
         try WholeConfiguration.check(reader)

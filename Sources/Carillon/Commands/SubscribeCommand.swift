@@ -48,8 +48,9 @@ struct SubscribeCommand: AsyncParsableCommand {
         let fields = self.fields
         let outcome = try await self.race { try await self.print(place, fields) }
         if outcome == .timedOut, let count = self.count {
-            throw Failure(
-                "\(self.timeout.map(DurationText.text) ?? "") passed before \(count) messages came", status: 2)
+            let wanted = count == 1 ? "a message" : "\(count) messages"
+            let time = self.timeout.map(DurationText.text) ?? ""
+            throw Failure("\(time) passed before \(wanted) came", status: 2)
         }
     }
 

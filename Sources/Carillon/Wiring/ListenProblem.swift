@@ -10,7 +10,7 @@ enum ListenProblem {
             return "another process listens there; stop it or choose another address (\"ss -lntp\" shows who)"
         case EACCES, EPERM: return "not allowed to listen there; choose a port above 1023, or a folder you may write to"
         case EADDRNOTAVAIL: return "this host has no such address"
-        case ENOENT: return "the folder does not exist"
+        case ENOENT: return "the folder does not exist; make it, with write permission for this user"
         default: return String(cString: strerror(error.errnoCode))
         }
     }

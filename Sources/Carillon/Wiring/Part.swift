@@ -29,7 +29,16 @@ struct PartsTogether: Part {
     let parts: [any Part]
 
     func start() async throws {
-        for part in self.parts { try await part.start() }
+        var running: [any Part] = []
+        for part in self.parts {
+            do {
+                try await part.start()
+            } catch {
+                for part in running { await part.stop() }
+                throw error
+            }
+            running.append(part)
+        }
     }
 
     func stop() async {

@@ -14,6 +14,8 @@ struct Runtime: Sendable {
     let registry = PrometheusRegistry()
     let health = HealthState(parts: ["process"])
     let logger: Logger
+    /// Sockets the process may have open.
+    let descriptors: Int
     private let telemetry: TelemetryConfiguration
     private let threshold: LogThreshold
     private let label: String
@@ -29,6 +31,7 @@ struct Runtime: Sendable {
         self.telemetry = telemetry
         self.label = label
         self.logger = Logger(label: label)
+        self.descriptors = DescriptorLimit.raise()
         self.group = MultiThreadedEventLoopGroup(numberOfThreads: process.eventLoops)
     }
 
