@@ -6,7 +6,7 @@ import PackageDescription
 let features: [SwiftSetting] =
     [
         .enableUpcomingFeature("ExistentialAny"),  // SE-0335: `any` is written where a protocol is boxed
-        .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409: an import is public only where a signature shows it
+        .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409: imports are public where signatures show them
     ] + (Context.environment["CARILLON_STRICT"] != nil ? [.treatAllWarnings(as: .error)] : [])
 
 // Products of other packages, named once.
@@ -84,13 +84,26 @@ let package = Package(
                 unixSignals,
             ], swiftSettings: features),
         // Tests: one folder per target, what they share in TestSupport.
-        .target(name: "TestSupport", dependencies: ["ChannelLayer", "JSON", nioCore, nioPosix], path: "Tests/Support", swiftSettings: features),
+        .target(
+            name: "TestSupport", dependencies: ["ChannelLayer", "JSON", nioCore, nioPosix], path: "Tests/Support",
+            swiftSettings: features),
         .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport", nioCore], swiftSettings: features),
-        .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", nioHTTP1, nioEmbedded], swiftSettings: features),
-        .testTarget(name: "ChannelLayerTests", dependencies: ["ChannelLayer", "JSON", "TestSupport", nioCore], swiftSettings: features),
-        .testTarget(name: "SettingsTests", dependencies: ["Carillon", "Settings", "Telemetry", "TestSupport", nioCore, nioPosix, logging, metrics, argumentParser], swiftSettings: features),
-        .testTarget(name: "GatewayTests", dependencies: ["Gateway", "TestSupport", nioEmbedded, nioPosix, jwtKit], swiftSettings: features),
-        .testTarget(name: "RouterTests", dependencies: ["Router", "Upstream", "TestSupport", nioEmbedded, nioPosix], swiftSettings: features),
+        .testTarget(
+            name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", nioHTTP1, nioEmbedded], swiftSettings: features),
+        .testTarget(
+            name: "ChannelLayerTests", dependencies: ["ChannelLayer", "JSON", "TestSupport", nioCore],
+            swiftSettings: features),
+        .testTarget(
+            name: "SettingsTests",
+            dependencies: [
+                "Carillon", "Settings", "Telemetry", "TestSupport", nioCore, nioPosix, logging, metrics, argumentParser,
+            ], swiftSettings: features),
+        .testTarget(
+            name: "GatewayTests", dependencies: ["Gateway", "TestSupport", nioEmbedded, nioPosix, jwtKit],
+            swiftSettings: features),
+        .testTarget(
+            name: "RouterTests", dependencies: ["Router", "Upstream", "TestSupport", nioEmbedded, nioPosix],
+            swiftSettings: features),
         .testTarget(
             name: "WorkersTests", dependencies: ["Workers", "TestSupport", nioPosix], exclude: ["Browser"],
             swiftSettings: features),
