@@ -152,10 +152,13 @@ public struct BodyDecoder: Sendable {
 
     /// What says how a message is framed, routed or read has no meaning after it (RFC 9110 section 6.5.1), and whoever
     /// sends it there hopes that somebody else gives it one.
-    private static let refusedTrailers: KnownFields = [.contentLength, .transferEncoding, .host, .connection, .upgrade, .te]
+    private static let refusedTrailers: KnownFields = [
+        .contentLength, .transferEncoding, .host, .connection, .upgrade, .te,
+    ]
     /// What would be harmless before the body, but must not be taken over from its end.
     private static let droppedTrailers: KnownFields = [
-        .trailer, .keepAlive, .proxyConnection, .expect, .authorization, .proxyAuthorization, .proxyAuthenticate, .cookie,
+        .trailer, .keepAlive, .proxyConnection, .expect, .authorization, .proxyAuthorization, .proxyAuthenticate,
+        .cookie,
         .setCookie, .contentEncoding, .contentType, .contentRange, .cacheControl, .forwarded, .xForwardedFor,
         .xForwardedHost, .xForwardedProto, .xRealIP,
     ]

@@ -19,10 +19,20 @@ extension HeaderFields {
         guard !self.repeated.contains(.contentLength) else {
             throw HTTP1Error(.badFraming, "There is more than one Content-Length.")
         }
-        guard let length = self.withValue(place, Self.number) else {
+        guard self.hasOnlySpaces(after: place), let length = self.withValue(place, Self.number) else {
             throw HTTP1Error(.badFraming, "Content-Length is no number of bytes.")
         }
         return length
+    }
+
+    /// Whether no tab stands between a value and the end of its line. It may (RFC 9110 section 5.6.3), but not everybody
+    /// reads the number in front of one.
+    private func hasOnlySpaces(after place: Place) -> Bool {
+        self.bytes.withUnsafeReadableBytes { bytes in
+            var index = Int(place.valueEnd)
+            while index < bytes.count, bytes[index] == 0x20 { index &+= 1 }
+            return index < bytes.count && bytes[index] == 0x0D
+        }
     }
 
     /// Digits only; `nil` for anything else, and past 63 bits.

@@ -28,7 +28,9 @@ struct ChunkLine: Sendable {
                 try self.endPart(byte)
                 break
             }
-            guard self.length <= Self.mostDigits else { throw HTTP1Error(.badChunk, "A chunk's size has too many digits.") }
+            guard self.length <= Self.mostDigits else {
+                throw HTTP1Error(.badChunk, "A chunk's size has too many digits.")
+            }
             self.size = self.size &<< 4 | Int(digit)
         case .nameStart:
             guard FieldBytes.isToken(byte) else { throw Self.fault }

@@ -39,7 +39,9 @@ struct FieldSection: Sendable {
             switch self.phase {
             case .name:
                 let lineStart = Int(self.lineStart)
-                while cursor < end, FieldBytes.isToken(base.load(fromByteOffset: cursor, as: UInt8.self)) { cursor &+= 1 }
+                while cursor < end, FieldBytes.isToken(base.load(fromByteOffset: cursor, as: UInt8.self)) {
+                    cursor &+= 1
+                }
                 guard cursor < end else { continue }
                 let byte = base.load(fromByteOffset: cursor, as: UInt8.self)
                 if byte == UInt8(ascii: ":"), cursor > lineStart {
@@ -53,7 +55,9 @@ struct FieldSection: Sendable {
                 }
                 cursor &+= 1
             case .space:
-                while cursor < end, FieldBytes.isSpace(base.load(fromByteOffset: cursor, as: UInt8.self)) { cursor &+= 1 }
+                while cursor < end, FieldBytes.isSpace(base.load(fromByteOffset: cursor, as: UInt8.self)) {
+                    cursor &+= 1
+                }
                 guard cursor < end else { continue }
                 self.valueStart = UInt32(truncatingIfNeeded: cursor)
                 self.phase = .value

@@ -43,7 +43,9 @@ extension ByteBuffer {
             fields.bytes.withUnsafeReadableBytes { source in
                 var run = LineRun(source: source, target: target)
                 for place in fields.places {
-                    guard let (name, value) = place.bytes(in: source), passes(place.known, name, value) else { continue }
+                    guard let (name, value) = place.bytes(in: source), passes(place.known, name, value) else {
+                        continue
+                    }
                     run.add(place)
                 }
                 return run.end()

@@ -30,7 +30,9 @@ extension ByteBuffer {
     private mutating func writeTarget(_ target: String) {
         var target = target.isEmpty ? "/" : target
         let isRight = target.withUTF8 { bytes in
-            UnsafeRawPointer(bytes.baseAddress).map { FieldBytes.endOfTarget($0, from: 0, to: bytes.count) == bytes.count }
+            UnsafeRawPointer(bytes.baseAddress).map {
+                FieldBytes.endOfTarget($0, from: 0, to: bytes.count) == bytes.count
+            }
         }
         guard isRight != true else {
             self.writeString(target)

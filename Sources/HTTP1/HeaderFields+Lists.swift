@@ -102,7 +102,8 @@ enum FieldList {
     static func hasZeroWeight(_ parameters: Slice<UnsafeRawBufferPointer>) -> Bool {
         parameters.split(separator: UInt8(ascii: ";")).contains { parameter in
             let parameter = FieldBytes.trimmed(UnsafeRawBufferPointer(rebasing: parameter))
-            guard parameter.count > 2, parameter[0] | 0x20 == UInt8(ascii: "q"), parameter[1] == UInt8(ascii: "=") else {
+            guard parameter.count > 2, parameter[0] | 0x20 == UInt8(ascii: "q"), parameter[1] == UInt8(ascii: "=")
+            else {
                 return false
             }
             return parameter[2...].allSatisfy { $0 == UInt8(ascii: "0") || $0 == UInt8(ascii: ".") }

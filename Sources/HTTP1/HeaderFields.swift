@@ -85,7 +85,8 @@ public struct HeaderFields: Sendable {
     public mutating func append(_ name: String, _ value: String) {
         guard Self.isValidName(name) else { return }
         var (name, value) = (name, value)
-        name.withUTF8 { name in value.withUTF8 { self.append(UnsafeRawBufferPointer(name), UnsafeRawBufferPointer($0)) } }
+        name.withUTF8 { name in value.withUTF8 { self.append(UnsafeRawBufferPointer(name), UnsafeRawBufferPointer($0)) }
+        }
     }
 
     /// Adds a field of which somebody else chose the name or the value.

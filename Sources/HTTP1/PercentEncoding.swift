@@ -17,7 +17,8 @@ public enum PercentEncoding {
         while let byte = rest.next() {
             switch byte {
             case UInt8(ascii: "%"):
-                guard let high = rest.next().flatMap(FieldBytes.hex), let low = rest.next().flatMap(FieldBytes.hex) else {
+                guard let high = rest.next().flatMap(FieldBytes.hex), let low = rest.next().flatMap(FieldBytes.hex)
+                else {
                     return nil
                 }
                 decoded.append(high << 4 | low)

@@ -16,7 +16,8 @@ public struct QueryItems: Sendable, Hashable {
 
     /// - Parameter query: raw, without the question mark.
     public init(_ query: String) {
-        self.items = query.utf8.split(separator: UInt8(ascii: "&"), maxSplits: Self.limit).prefix(Self.limit).compactMap { item in
+        self.items = query.utf8.split(separator: UInt8(ascii: "&"), maxSplits: Self.limit).prefix(Self.limit).compactMap
+        { item in
             let equals = item.firstIndex(of: UInt8(ascii: "=")) ?? item.endIndex
             guard let name = PercentEncoding.decode(item[..<equals], plusIsSpace: true),
                 let value = PercentEncoding.decode(item[equals...].dropFirst(), plusIsSpace: true)

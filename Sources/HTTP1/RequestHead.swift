@@ -36,7 +36,9 @@ public struct RequestHead: Sendable, Hashable {
     /// of CONNECT stay as they are.
     public var originForm: Substring {
         guard let rest = self.afterScheme else { return self.target[...] }
-        guard let slash = rest.firstIndex(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") }) else { return "/" }
+        guard let slash = rest.firstIndex(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") }) else {
+            return "/"
+        }
         let path = Substring(rest[slash...])
         return rest[slash] == UInt8(ascii: "/") ? path : "/" + path
     }

@@ -61,7 +61,9 @@ struct RequestLine: Sendable {
 
     private mutating func readVersion(_ base: UnsafeRawPointer, _ end: Int) throws(HTTP1Error) -> Bool {
         let start = Int(self.targetEnd) &+ 1
-        guard let version = try HTTPVersion.read(base, from: start, to: end, code: .badRequestLine) else { return false }
+        guard let version = try HTTPVersion.read(base, from: start, to: end, code: .badRequestLine) else {
+            return false
+        }
         guard start &+ 8 < end else { return false }
         guard base.load(fromByteOffset: start &+ 8, as: UInt8.self) == 0x0D else {
             throw HTTP1Error(.badRequestLine, "The request line does not end with CR LF after the version.")
@@ -121,7 +123,8 @@ enum Method {
     private static let others: [String: String] = {
         let names = [
             "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "COPY", "LOCK", "MKCOL", "MOVE", "PROPFIND", "PROPPATCH",
-            "SEARCH", "UNLOCK", "BIND", "REBIND", "UNBIND", "ACL", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE", "M-SEARCH",
+            "SEARCH", "UNLOCK", "BIND", "REBIND", "UNBIND", "ACL", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE",
+            "M-SEARCH",
             "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "PURGE", "MKCALENDAR", "LINK", "UNLINK", "SOURCE",
         ]
         return Dictionary(uniqueKeysWithValues: names.map { ($0, $0) })

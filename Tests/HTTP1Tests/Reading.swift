@@ -34,7 +34,9 @@ struct Reading: Equatable, CustomStringConvertible {
     /// Bytes that were not consumed.
     var rest: [UInt8] = []
 
-    var description: String { "\(self.requests) refused: \(self.code.map { "\($0) \(self.status ?? 0)" } ?? "no") rest: \(self.rest.count)" }
+    var description: String {
+        "\(self.requests) refused: \(self.code.map { "\($0) \(self.status ?? 0)" } ?? "no") rest: \(self.rest.count)"
+    }
 
     /// Reads pieces of a connection as a server does.
     init(_ pieces: [[UInt8]], limits: HeadLimits = HeadLimits(), bodyLimit: Int? = nil) {

@@ -25,7 +25,9 @@ import TestSupport
         let whole = Reading(shape.bytes)
         #expect(Reading(shape.bytes.map { [$0] }).isSame(as: whole))
         // Long ones are long by repetition of one byte: their ends are what matters.
-        let places = shape.bytes.count < 600 ? Array(shape.bytes.indices) : Array(0..<200) + (shape.bytes.count - 200..<shape.bytes.count)
+        let places =
+            shape.bytes.count < 600
+            ? Array(shape.bytes.indices) : Array(0..<200) + (shape.bytes.count - 200..<shape.bytes.count)
         for place in places {
             let pieces = [Array(shape.bytes[..<place]), Array(shape.bytes[place...])]
             let cut = Reading(pieces)
@@ -40,7 +42,9 @@ import TestSupport
         let whole = Reading(shape.bytes)
         for first in shape.bytes.indices {
             for second in stride(from: first, to: shape.bytes.count, by: 3) {
-                let pieces = [shape.bytes[..<first], shape.bytes[first..<second], shape.bytes[second...]].map { Array($0) }
+                let pieces = [shape.bytes[..<first], shape.bytes[first..<second], shape.bytes[second...]].map {
+                    Array($0)
+                }
                 guard Reading(pieces) != whole else { continue }
                 Issue.record("cut at \(first) and \(second)")
                 return

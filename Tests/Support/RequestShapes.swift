@@ -24,6 +24,7 @@ public struct RequestShape: Sendable, CustomStringConvertible {
     /// Every shape, good and bad.
     public static let all =
         Self.taken + Self.requestLines + Self.fieldLines + Self.hosts + Self.framings + Self.codings + Self.chunks
+        + Self.smugglingCorpus
 
     /// What a front server and a back-end could understand differently, or nobody should.
     public static var refused: [RequestShape] { Self.all.filter { $0.status != nil } }
@@ -121,7 +122,8 @@ extension RequestShape {
         Self.line("a method nobody knows", 501, "BREW / HTTP/1.1"),
         Self.line("a method with a colon", 400, "GE:T / HTTP/1.1"),
         Self.line("a long method", 400, "\(String(repeating: "A", count: 40)) / HTTP/1.1"),
-        RequestShape("the hello of TLS", 400, bytes: [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xFC, 0x03, 0x03]),
+        RequestShape(
+            "the hello of TLS", 400, bytes: [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xFC, 0x03, 0x03]),
         Self.line("a control character in the target", 400, "GET /\u{1} HTTP/1.1"),
         Self.line("a NUL in the target", 400, "GET /\0 HTTP/1.1"),
         Self.line("DEL in the target", 400, "GET /\u{7F} HTTP/1.1"),
@@ -223,8 +225,10 @@ extension RequestShape {
     static let codings: [RequestShape] = [
         Self.post("chunked, and then something", 400, "Transfer-Encoding: chunked, identity", "0\r\n\r\n"),
         Self.post("chunked twice", 400, "Transfer-Encoding: chunked, chunked", "0\r\n\r\n"),
-        Self.post("chunked in two fields", 400, "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "0\r\n\r\n"),
-        Self.post("identity in another field", 400, "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "0\r\n\r\n"),
+        Self.post(
+            "chunked in two fields", 400, "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "0\r\n\r\n"),
+        Self.post(
+            "identity in another field", 400, "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "0\r\n\r\n"),
         Self.post("identity", 400, "Transfer-Encoding: identity", "hello"),
         Self.post("gzip alone", 400, "Transfer-Encoding: gzip", "hello"),
         Self.post("gzip and chunked", 501, "Transfer-Encoding: gzip, chunked", "0\r\n\r\n"),

@@ -68,7 +68,8 @@ package struct TrustedProxies: Hashable, Sendable {
         for entry in entries where entry != "unix:" {
             guard let range = AddressRange(entry) else {
                 throw AddressError(
-                    "\"\(entry)\" is no address, wanted for example \"127.0.0.1\", \"10.0.0.0/8\", \"::1\" or \"unix:\"")
+                    "\"\(entry)\" is no address, wanted for example \"127.0.0.1\", \"10.0.0.0/8\", \"::1\" or \"unix:\""
+                )
             }
             ranges.append(range)
         }
