@@ -25,12 +25,14 @@ struct StatusLine: Sendable {
             self.phase = .status
         }
         while self.cursor < end {
-            if try self.step(base.load(fromByteOffset: self.cursor, as: UInt8.self)) {
-                self.cursor &+= 1
-                return true
+            // The reason may have come in pieces: it goes on where the last one ended.
+            if self.phase == .reason {
+                self.cursor = FieldBytes.endOfValue(base, from: self.cursor, to: end)
+                guard self.cursor < end else { break }
             }
+            let isComplete = try self.step(base.load(fromByteOffset: self.cursor, as: UInt8.self))
             self.cursor &+= 1
-            if self.phase == .reason { self.cursor = FieldBytes.endOfValue(base, from: self.cursor, to: end) }
+            if isComplete { return true }
         }
         return try self.incomplete(end, limits)
     }
