@@ -1,0 +1,71 @@
+package import NIOCore
+
+/// What an event carries.
+package enum EventStreamPayload: Sendable {
+    /// Text as it is.
+    case text
+    /// Bytes, as base64 in an event named `binary`.
+    case binary
+}
+
+extension ByteBuffer {
+    /// Writes one event (WHATWG HTML section 9.2): each line of the text is a `data` line of its own.
+    package mutating func writeEvent(_ kind: EventStreamPayload, payload: ByteBuffer, id: String) {
+        self.reserveCapacity(minimumWritableBytes: payload.readableBytes &+ 64)
+        self.writeString("id: ")
+        self.writeString(id)
+        switch kind {
+        case .text:
+            self.writeEventLines(payload)
+        case .binary:
+            self.writeString("\nevent: binary\ndata: ")
+            self.writeBase64(payload)
+        }
+        self.writeString("\n\n")
+    }
+
+    /// Writes the event `close`, after which the stream ends; `carillon.js` reads it as a WebSocket's close.
+    package mutating func writeCloseEvent(_ code: CloseCode, reason: String) {
+        self.writeString("event: close\ndata: {\"code\": \(code.rawValue), \"reason\": ")
+        self.writeJSONString(reason)
+        self.writeString("}\n\n")
+    }
+
+    /// A line break of any kind ends a `data` line: CR LF, LF or CR.
+    private mutating func writeEventLines(_ payload: ByteBuffer) {
+        payload.withUnsafeReadableBytes { bytes in
+            var start = 0
+            var index = 0
+            while true {
+                while index < bytes.count, bytes[index] != 0x0A, bytes[index] != 0x0D { index &+= 1 }
+                self.writeString("\ndata: ")
+                self.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[start..<index]))
+                guard index < bytes.count else { return }
+                if bytes[index] == 0x0D, index &+ 1 < bytes.count, bytes[index &+ 1] == 0x0A { index &+= 1 }
+                index &+= 1
+                start = index
+            }
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// Base64 with padding (RFC 4648 section 4).
+    mutating func writeBase64(_ payload: ByteBuffer) {
+        let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+        payload.withUnsafeReadableBytes { bytes in
+            func digit(_ value: UInt32) -> UInt8 { alphabet.utf8Start[Int(value & 63)] }
+            var index = 0
+            while index < bytes.count {
+                let left = bytes.count &- index
+                let word =
+                    UInt32(bytes[index]) << 16 | (left > 1 ? UInt32(bytes[index &+ 1]) << 8 : 0)
+                    | (left > 2 ? UInt32(bytes[index &+ 2]) : 0)
+                self.writeMultipleIntegers(
+                    digit(word >> 18), digit(word >> 12),
+                    left > 1 ? digit(word >> 6) : UInt8(ascii: "="), left > 2 ? digit(word) : UInt8(ascii: "="))
+                index &+= 3
+            }
+        }
+    }
+}

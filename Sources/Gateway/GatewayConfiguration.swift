@@ -1,0 +1,24 @@
+/// All that a gateway can be told. The defaults are those of the settings.
+package struct GatewayConfiguration: Sendable {
+    /// What every path of the gateway begins with; `/site/channels/` for a site in a sub-directory.
+    package var pathPrefix = "/channels/"
+    package var routes: [RouteConfiguration] = []
+    /// Origins that pages may come from beside the host itself.
+    package var allowedOrigins: [String] = []
+    /// Whose `X-Forwarded-For` is believed: addresses, ranges, or `unix:`.
+    package var trustedProxies: [String] = ["unix:"]
+    package var session = SessionSettings()
+    package var limits = ConnectionLimits(total: 100_000)
+    /// Whether permessage-deflate is agreed to.
+    package var compression = false
+    /// Seconds from the connection to the end of the handshake.
+    package var handshakeTimeout = 10
+    /// Followers written to in one loop turn.
+    package var slice = 1000
+    /// Seconds over which a stopping gateway sends its browsers away.
+    package var drainTime: Duration = .seconds(10)
+    /// Milliseconds that an event stream's browser waits before it comes back.
+    package var eventStreamRetry = 3000
+
+    package init() {}
+}

@@ -1,0 +1,149 @@
+import ChannelLayer
+import NIOCore
+
+/// What decides the bytes of a message besides the message: the rules of the route, and the wire.
+struct Form: Sendable {
+    /// Which of the gateway's different rule sets.
+    let ruleSet: Int
+    let wire: Wire
+
+    func isSame(as other: Form) -> Bool { self.ruleSet == other.ruleSet && self.wire == other.wire }
+
+    func isBefore(_ other: Form) -> Bool {
+        self.ruleSet == other.ruleSet ? self.wire.order < other.wire.order : self.ruleSet < other.ruleSet
+    }
+}
+
+extension Wire {
+    fileprivate var order: Int {
+        switch self {
+        case .webSocket: 0
+        case .eventStream: 1
+        case .webSocketDeflate(let bits): 1 + bits
+        }
+    }
+}
+
+/// The followers of one group on one event loop who get the same bytes.
+///
+/// ```
+///  deliveries of a loop turn ──▶ joined ──▶ pass ──▶ solo[0] solo[1] … solo[999] │ next turn: solo[1000] …
+///                            └─▶ shared[i].stage(frame), in the order of arrival over all groups
+/// ```
+///
+/// A browser that follows this group alone is *solo*: the frames of a turn are joined once and every solo follower's
+/// socket is written once. A browser with several groups is *shared*: it must see the messages of its groups in the
+/// order they came, so each frame is staged with it at once.
+///
+/// `@unchecked Sendable`: the `let`s are read anywhere; everything else is touched on the shard's event loop only.
+final class FollowerList: @unchecked Sendable {
+    let group: GroupName
+    let form: Form
+    let inbox: ShardInbox
+
+    /// `nil` marks one who left during a pass.
+    private(set) var solo: ContiguousArray<Session?> = []
+    private(set) var shared: ContiguousArray<Session> = []
+    private var gone = 0
+
+    private var joined = ByteBuffer()
+    private var pass: Pass?
+    /// Whether the shard has this list among those with something to send.
+    var isQueued = false
+
+    /// A run of bytes on its way through the solo followers, `next` up to but not including `end`.
+    private struct Pass {
+        let bytes: ByteBuffer
+        var next: Int
+        let end: Int
+    }
+
+    init(group: GroupName, form: Form, inbox: ShardInbox) {
+        self.group = group
+        self.form = form
+        self.inbox = inbox
+    }
+
+    var isEmpty: Bool { self.shared.isEmpty && self.solo.count == self.gone }
+
+    // MARK: Members
+
+    func add(_ session: Session, shared isShared: Bool) -> Membership {
+        if isShared {
+            self.shared.append(session)
+            return Membership(list: self, index: self.shared.count &- 1, isShared: true)
+        }
+        self.solo.append(session)
+        return Membership(list: self, index: self.solo.count &- 1, isShared: false)
+    }
+
+    func remove(_ membership: Membership) {
+        let index = membership.index
+        if membership.isShared {
+            guard index < self.shared.count, let last = self.shared.popLast(), index < self.shared.count else { return }
+            self.shared[index] = last
+            last.moved(in: self, to: index)
+        } else if self.pass != nil {
+            // A pass must meet each of the others exactly once: nobody moves until it is through.
+            guard index < self.solo.count, self.solo[index] != nil else { return }
+            self.solo[index] = nil
+            self.gone &+= 1
+        } else {
+            guard index < self.solo.count, let last = self.solo.popLast(), index < self.solo.count else { return }
+            self.solo[index] = last
+            last?.moved(in: self, to: index)
+        }
+    }
+
+    // MARK: Sending
+
+    /// Something waits for the solo followers.
+    var hasWork: Bool { self.pass != nil || self.joined.readableBytes > 0 }
+
+    /// Joins a frame to what goes out next.
+    func join(_ frame: ByteBuffer) {
+        guard !self.solo.isEmpty else { return }
+        if self.joined.readableBytes == 0 {
+            // The only frame of most turns goes out as it is, uncopied.
+            self.joined = frame
+        } else {
+            self.joined.writeImmutableBuffer(frame)
+        }
+    }
+
+    /// Sends to at most `limit` followers and returns to how many.
+    func advance(limit: Int) -> Int {
+        if self.pass == nil {
+            guard self.joined.readableBytes > 0 else { return 0 }
+            self.pass = Pass(bytes: self.joined, next: 0, end: self.solo.count)
+            self.joined = ByteBuffer()
+        }
+        guard var pass = self.pass else { return 0 }
+        let start = pass.next
+        let stop = limit >= pass.end &- start ? pass.end : start &+ limit
+        while pass.next < stop {
+            self.solo[pass.next]?.send(pass.bytes)
+            pass.next &+= 1
+        }
+        let isDone = pass.next >= pass.end
+        self.pass = isDone ? nil : pass
+        if isDone, self.gone > 0 { self.closeGaps() }
+        return stop &- start
+    }
+
+    /// Everybody, for the rare message that sends browsers away.
+    func everybody() -> [Session] { self.solo.compactMap { $0 } + self.shared }
+
+    private func closeGaps() {
+        self.solo.removeAll { $0 == nil }
+        self.gone = 0
+        for (index, session) in self.solo.enumerated() { session?.moved(in: self, to: index) }
+    }
+}
+
+/// A session's place in one list.
+struct Membership {
+    let list: FollowerList
+    var index: Int
+    let isShared: Bool
+}

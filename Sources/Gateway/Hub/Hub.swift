@@ -1,0 +1,92 @@
+package import ChannelLayer
+package import NIOCore
+package import Telemetry
+
+/// Fans out what arrives from the layer: one arrival per gateway, one frame per rules and wire, one hand-over per event
+/// loop, one write per socket and loop turn.
+///
+/// See docs/design.md, "A message's way".
+package final class Hub: GroupFeedListener {
+    let shards: [HubShard]
+    private let audiences: Audiences
+    private let frames: FrameBuilder
+    private let metrics: GatewayMetrics
+    private let ruleSets: [RuleSet]
+    private let log: BoundedLog
+
+    package init(
+        eventLoops: [any EventLoop], ruleSets: [RuleSet], frames: FrameBuilder, slice: Int, metrics: GatewayMetrics,
+        log: BoundedLog
+    ) {
+        self.audiences = Audiences()
+        self.ruleSets = ruleSets
+        self.frames = frames
+        self.metrics = metrics
+        self.log = log
+        let audiences = self.audiences
+        self.shards = eventLoops.map {
+            HubShard(eventLoop: $0, audiences: audiences, slice: slice, metrics: metrics)
+        }
+    }
+
+    /// Connects the hub to a layer. Called once, before the first browser.
+    package func start(on layer: any ChannelLayer) {
+        guard let home = self.shards.first?.eventLoop else { return }
+        let keeper = FeedKeeper(feed: layer.openFeed(self), home: home)
+        for shard in self.shards { shard.start(with: keeper) }
+    }
+
+    /// Hears nothing more.
+    package func stop() {
+        for shard in self.shards { shard.stop() }
+    }
+
+    package func arrived(_ message: LayerMessage, in group: GroupName) {
+        guard let lists = self.audiences.lists(of: group), let first = lists.first else { return }
+        self.metrics.publications.increment()
+        var form = first.form
+        var outcome = self.outcome(for: message, by: form)
+        var frame = self.frames.frame(for: outcome, on: form.wire)
+        self.noteDrop(outcome, message, group)
+        for list in lists {
+            if !list.form.isSame(as: form) {
+                if list.form.ruleSet != form.ruleSet {
+                    outcome = self.outcome(for: message, by: list.form)
+                    self.noteDrop(outcome, message, group)
+                }
+                form = list.form
+                frame = self.frames.frame(for: outcome, on: form.wire)
+            }
+            if let frame { list.inbox.put(Delivery(list: list, frame: frame)) }
+        }
+    }
+
+    package func feedInterrupted(_ reason: LayerError) {
+        self.metrics.feedInterruptions.increment()
+        self.log.log(.warning, "The layer was lost; browsers may miss messages", metadata: [LogKey.error: "\(reason)"])
+    }
+
+    package func feedRestored() {
+        self.log.log(.notice, "The layer is back; all groups are followed again")
+        for shard in self.shards { shard.eventLoop.execute { shard.tellGap() } }
+    }
+
+    /// Groups with followers in this process.
+    package var groupCount: Int { self.audiences.groupCount }
+
+    private func outcome(for message: LayerMessage, by form: Form) -> RuleOutcome {
+        guard self.ruleSets.indices.contains(form.ruleSet) else { return .drop(.noRule) }
+        return self.ruleSets[form.ruleSet].outcome(for: message)
+    }
+
+    private func noteDrop(_ outcome: RuleOutcome, _ message: LayerMessage, _ group: GroupName) {
+        guard case .drop(let reason) = outcome else { return }
+        self.metrics.dropped(reason)
+        self.log.log(
+            .info, "Message dropped",
+            metadata: [
+                LogKey.reason: "\(reason.rawValue)", LogKey.type: "\(message.type?.prefix(100) ?? "")",
+                LogKey.group: "\(group)",
+            ])
+    }
+}

@@ -1,0 +1,262 @@
+import ChannelLayer
+package import NIOCore
+
+/// The part of the hub that belongs to one event loop: its sessions, whom they follow, their timers.
+///
+/// `@unchecked Sendable`: everything but the `let`s is touched on `eventLoop` only; other threads reach it through the
+/// inbox or `eventLoop.execute`.
+package final class HubShard: @unchecked Sendable {
+    package let eventLoop: any EventLoop
+    private let audiences: Audiences
+    private let metrics: GatewayMetrics
+    /// Followers written to in one loop turn; then reads, pings and other groups have their turn.
+    private let slice: Int
+    private var keeper: FeedKeeper?
+
+    private var groups: [GroupName: ShardGroup] = [:]
+    private(set) var sessions: ContiguousArray<Session> = []
+    var wheel = TimerWheel<Session>()
+    /// Connections that are not let in yet.
+    var handshakes = TimerWheel<ConnectionHandler>()
+    private var ticking: RepeatedTask?
+    /// Seconds since the shard was made; what sessions measure silence with.
+    private(set) var now = 0
+
+    private var inboxBox: ShardInbox?
+    private var arrived: ContiguousArray<Delivery> = []
+    private var queued: CircularBuffer<FollowerList> = .init(initialCapacity: 16)
+    private var staged: CircularBuffer<Session> = .init(initialCapacity: 16)
+    private var isRunning = false
+
+    init(eventLoop: any EventLoop, audiences: Audiences, slice: Int, metrics: GatewayMetrics) {
+        self.eventLoop = eventLoop
+        self.audiences = audiences
+        self.slice = max(slice, 1)
+        self.metrics = metrics
+    }
+
+    func start(with keeper: FeedKeeper) {
+        let inbox = ShardInbox(eventLoop: self.eventLoop) { [weak self] in self?.drain() }
+        self.eventLoop.execute {
+            self.keeper = keeper
+            self.inboxBox = inbox
+            self.ticking = self.eventLoop.scheduleRepeatedTask(
+                initialDelay: .seconds(1), delay: .seconds(1)
+            ) { [weak self] _ in self?.tick() }
+        }
+    }
+
+    func stop() {
+        self.eventLoop.execute {
+            self.ticking?.cancel()
+            self.ticking = nil
+            self.keeper?.close()
+        }
+    }
+
+    // MARK: Following
+
+    /// Makes sure that the process hears `groups`. Each success is ended by `release`.
+    ///
+    /// - Parameter completion: called once on this loop, perhaps at once; with an error nothing is held.
+    func acquire(_ groups: [GroupName], completion: @escaping (LayerError?) -> Void) {
+        let missing = groups.filter { self.groups[$0]?.isReady != true }
+        for group in groups { self.groups[group]?.wanted &+= 1 }
+        guard !missing.isEmpty else {
+            completion(nil)
+            return
+        }
+        let waiting = Countdown(missing.count) { [weak self] error in
+            if error != nil { self?.release(groups) }
+            completion(error)
+        }
+        for group in missing {
+            if let known = self.groups[group] {
+                known.waiting.append(waiting)
+                continue
+            }
+            let entry = ShardGroup()
+            entry.wanted = groups.count { $0 == group }
+            entry.waiting = [waiting]
+            self.groups[group] = entry
+            self.follow(group, entry)
+        }
+    }
+
+    /// Ends what `acquire` began.
+    func release(_ groups: [GroupName]) {
+        for group in groups {
+            guard let entry = self.groups[group] else { continue }
+            entry.wanted &-= 1
+            guard entry.wanted <= 0 else { continue }
+            self.groups[group] = nil
+            if entry.isFollowed { self.keeper?.unfollow(group) }
+        }
+    }
+
+    private func follow(_ group: GroupName, _ entry: ShardGroup) {
+        guard let keeper = self.keeper else { return }
+        entry.isFollowed = true
+        let entry = NIOLoopBound(entry, eventLoop: self.eventLoop)
+        keeper.follow(group) { error in
+            self.eventLoop.execute { self.followed(entry.value, error) }
+        }
+    }
+
+    private func followed(_ entry: ShardGroup, _ error: LayerError?) {
+        entry.isReady = error == nil
+        if error != nil { entry.isFollowed = false }
+        let waiting = entry.waiting
+        entry.waiting = []
+        for countdown in waiting { countdown.done(error) }
+    }
+
+    // MARK: Sessions
+
+    /// Takes in a session whose groups are acquired: from now on it hears them.
+    func enter(_ session: Session) {
+        session.registryIndex = self.sessions.count
+        self.sessions.append(session)
+        let isShared = session.groups.count > 1
+        for group in session.groups {
+            guard let inbox = self.inboxBox, let entry = self.groups[group] else { continue }
+            let list: FollowerList
+            if let known = entry.lists.first(where: { $0.form.isSame(as: session.form) }) {
+                list = known
+            } else {
+                list = FollowerList(group: group, form: session.form, inbox: inbox)
+                entry.lists.append(list)
+                self.audiences.add(list)
+            }
+            session.memberships.append(list.add(session, shared: isShared))
+        }
+    }
+
+    /// Forgets a session. What is still staged or on a pass for it is dropped with it.
+    func leave(_ session: Session) {
+        self.wheel.remove(session)
+        guard session.registryIndex >= 0 else { return }
+        if session.registryIndex < self.sessions.count, let last = self.sessions.popLast(), last !== session {
+            self.sessions[session.registryIndex] = last
+            last.registryIndex = session.registryIndex
+        }
+        session.registryIndex = -1
+        let memberships = session.memberships
+        session.memberships = []
+        for membership in memberships {
+            let list = membership.list
+            list.remove(membership)
+            guard list.isEmpty else { continue }
+            self.audiences.remove(list)
+            self.groups[list.group]?.lists.removeAll { $0 === list }
+        }
+        self.release(session.groups)
+    }
+
+    // MARK: Delivering
+
+    /// Everything that arrived since the last look: joined per list, or staged with those who follow several groups.
+    private func drain() {
+        self.inboxBox?.take(into: &self.arrived)
+        for delivery in self.arrived {
+            let list = delivery.list
+            switch delivery.frame {
+            case .bytes(let bytes):
+                list.join(bytes)
+                if !list.isQueued, list.hasWork {
+                    list.isQueued = true
+                    self.queued.append(list)
+                }
+                for session in list.shared where session.stage(bytes) { self.staged.append(session) }
+            case .close(let code, let reason):
+                // What was said before must go out before.
+                while list.hasWork { self.count(list.advance(limit: .max)) }
+                for session in list.everybody() { session.sendAway(code, reason: reason) }
+            }
+        }
+        self.arrived.removeAll(keepingCapacity: true)
+        if !self.isRunning { self.run() }
+    }
+
+    /// Writes to at most one slice of followers; the rest waits for another loop turn.
+    private func run() {
+        var room = self.slice
+        while room > 0, let list = self.queued.popFirst() {
+            let reached = list.advance(limit: room)
+            self.count(reached)
+            room &-= max(reached, 1)
+            if list.hasWork { self.queued.append(list) } else { list.isQueued = false }
+        }
+        while room > 0, let session = self.staged.popFirst() {
+            self.count(1)
+            session.flushStaged()
+            room &-= 1
+        }
+        self.isRunning = !self.queued.isEmpty || !self.staged.isEmpty
+        guard self.isRunning else { return }
+        // Not `execute`: the loop runs all such tasks before it looks at its sockets again.
+        self.eventLoop.assumeIsolated().scheduleTask(in: .microseconds(20)) { self.run() }
+    }
+
+    private func count(_ deliveries: Int) {
+        if deliveries > 0 { self.metrics.deliveries.increment(by: deliveries) }
+    }
+
+    // MARK: Time
+
+    private func tick() {
+        self.now &+= 1
+        for session in self.wheel.tick() { session.timeIsUp() }
+        for connection in self.handshakes.tick() { connection.timeIsUp() }
+    }
+
+    /// Sends everybody away, evenly over `duration`. Returns when all have gone, or some seconds later at the latest.
+    func drain(within duration: Duration) async {
+        let steps = max(Int(duration / .milliseconds(50)), 1)
+        for step in 0..<steps {
+            let isDone = try? await self.eventLoop.submit {
+                let share = (self.sessions.count + steps - step - 1) / (steps - step)
+                for session in Array(self.sessions.suffix(share)) {
+                    session.sendAway(.serviceRestart, reason: "restart")
+                }
+                return self.sessions.isEmpty
+            }.get()
+            if isDone != false { break }
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    /// The layer was away: those whose route wants to know are told.
+    func tellGap() {
+        for session in Array(self.sessions) { session.tellGap() }
+    }
+}
+
+/// A group as one shard knows it.
+private final class ShardGroup {
+    /// Sessions that follow it or wait to.
+    var wanted = 0
+    var isReady = false
+    /// The keeper was asked for it and has not refused.
+    var isFollowed = false
+    var waiting: [Countdown] = []
+    var lists: [FollowerList] = []
+}
+
+/// Calls back when the last of several things is done, with the first error among them.
+private final class Countdown {
+    private var left: Int
+    private var error: LayerError?
+    private let completion: (LayerError?) -> Void
+
+    init(_ count: Int, completion: @escaping (LayerError?) -> Void) {
+        self.left = count
+        self.completion = completion
+    }
+
+    func done(_ error: LayerError?) {
+        self.error = self.error ?? error
+        self.left &-= 1
+        if self.left == 0 { self.completion(self.error) }
+    }
+}

@@ -1,0 +1,44 @@
+import NIOCore
+import Synchronization
+
+/// One frame for one list of followers.
+struct Delivery: Sendable {
+    let list: FollowerList
+    let frame: Frame
+}
+
+/// Where other threads put deliveries for one event loop. The loop is woken by the first one only, so that whatever
+/// arrives until it looks is one batch: threads are crossed once per loop turn, not once per message.
+final class ShardInbox: Sendable {
+    private struct State {
+        var deliveries: ContiguousArray<Delivery> = []
+        var isAwake = false
+    }
+
+    private let state = Mutex(State())
+    private let eventLoop: any EventLoop
+    /// Called on the loop. Weakly bound, so that a stopped hub can go.
+    private let wake: @Sendable () -> Void
+
+    init(eventLoop: any EventLoop, wake: @escaping @Sendable () -> Void) {
+        self.eventLoop = eventLoop
+        self.wake = wake
+    }
+
+    func put(_ delivery: Delivery) {
+        let isFirst = self.state.withLock { state in
+            state.deliveries.append(delivery)
+            defer { state.isAwake = true }
+            return !state.isAwake
+        }
+        if isFirst { self.eventLoop.execute(self.wake) }
+    }
+
+    /// Swaps what has arrived with `emptied`, whose room is used again.
+    func take(into emptied: inout ContiguousArray<Delivery>) {
+        self.state.withLock { state in
+            swap(&state.deliveries, &emptied)
+            state.isAwake = false
+        }
+    }
+}

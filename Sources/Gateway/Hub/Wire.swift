@@ -1,0 +1,17 @@
+package import NIOCore
+
+/// How a browser is spoken to. A message becomes bytes once per wire, whatever number of browsers gets them.
+package enum Wire: Hashable, Sendable {
+    case webSocket
+    /// permessage-deflate, with the window that the browser agreed to.
+    case webSocketDeflate(windowBits: Int)
+    /// `text/event-stream`.
+    case eventStream
+}
+
+/// What one message is for the browsers of one route and wire.
+package enum Frame: Sendable, Equatable {
+    case bytes(ByteBuffer)
+    /// The browser is sent away.
+    case close(CloseCode, reason: String)
+}

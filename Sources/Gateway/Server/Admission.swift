@@ -1,0 +1,133 @@
+import ChannelLayer
+import HTTP1
+import NIOCore
+
+/// A handshake on its way through: who is it, which groups, are they heard. Lives until the connection is let in.
+///
+/// Whatever was counted or acquired is given back by `undo`, or by the session when it ends.
+final class Admission {
+    enum Outcome {
+        case accepted(SessionInfo)
+        /// The route wants refused browsers accepted and then closed, so that they come back.
+        case acceptedToClose(SessionInfo, Refusal)
+        case refused(Answer)
+    }
+
+    private let context: GatewayContext
+    private let route: GatewayRoute
+    private let handshake: Handshake
+    private let opening: Opening
+    private var plan: RouteConfiguration.Plan?
+    private var isCounted = false
+    private var countedUser: String?
+
+    init(context: GatewayContext, route: GatewayRoute, handshake: Handshake, opening: Opening) {
+        self.context = context
+        self.route = route
+        self.handshake = handshake
+        self.opening = opening
+    }
+
+    /// - Parameter completion: called once, on the shard's loop, perhaps at once.
+    func run(on shard: HubShard, completion: @escaping (Outcome) -> Void) {
+        do throws(Refusal) {
+            try self.context.check(self.handshake, on: self.route)
+            try self.context.count(self.handshake.client.address)
+            self.isCounted = true
+        } catch {
+            completion(self.refuse(error, on: shard))
+            return
+        }
+        self.route.authenticator.identify(self.handshake, on: shard.eventLoop).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let identity): self.identified(identity, on: shard, completion: completion)
+            case .failure(let error):
+                let refusal = error as? Refusal ?? Refusal(.authenticationUnavailable, "\(error)")
+                completion(self.refuse(refusal, on: shard))
+            }
+        }
+    }
+
+    private func identified(_ identity: Identity, on shard: HubShard, completion: @escaping (Outcome) -> Void) {
+        let plan: RouteConfiguration.Plan
+        do throws(Refusal) {
+            if let user = identity.user {
+                try self.context.count(user: user)
+                self.countedUser = user
+            }
+            plan = try self.route.configuration.plan(for: self.handshake, identity: identity)
+        } catch {
+            completion(self.refuse(error, on: shard))
+            return
+        }
+        shard.acquire(plan.groups) { error in
+            guard let error else {
+                self.plan = plan
+                completion(.accepted(self.info(plan)))
+                return
+            }
+            let refusal = Refusal(.authenticationUnavailable, "groups cannot be followed: \(error)")
+            completion(self.refuse(refusal, on: shard))
+        }
+    }
+
+    private func refuse(_ refusal: Refusal, on shard: HubShard) -> Outcome {
+        self.undo(on: shard)
+        self.context.refused(refusal, self.handshake)
+        if self.route.configuration.refusal == .close, case .webSocket = self.opening {
+            return .acceptedToClose(self.info(RouteConfiguration.Plan(groups: [], receiver: .drop)), refusal)
+        }
+        return .refused(Answer.text(refusal.status, refusal.closeReason, fields: refusal.retryFields))
+    }
+
+    /// Gives back what was taken. Once; further calls do nothing.
+    func undo(on shard: HubShard) {
+        if self.isCounted { self.context.uncount(self.handshake.client.address, user: self.countedUser) }
+        if let plan = self.plan { shard.release(plan.groups) }
+        self.isCounted = false
+        self.countedUser = nil
+        self.plan = nil
+    }
+
+    private func info(_ plan: RouteConfiguration.Plan) -> SessionInfo {
+        SessionInfo(
+            route: self.route, plan: plan, user: self.countedUser, address: self.handshake.client.address,
+            isCounted: self.isCounted, opening: self.opening.answer(self.context, self.handshake),
+            wire: self.opening.wire, handshake: plan.receiver.needsHandshake ? self.handshake : nil)
+    }
+}
+
+extension Refusal {
+    fileprivate var retryFields: [(String, String)] { self.status == 503 ? [("Retry-After", "2")] : [] }
+}
+
+/// How a connection opens once it is admitted.
+enum Opening {
+    case webSocket(key: String, compression: CompressionAgreement?)
+    case eventStream
+
+    var wire: Wire {
+        switch self {
+        case .webSocket(_, nil): .webSocket
+        case .webSocket(_, let agreement?): .webSocketDeflate(windowBits: agreement.windowBits)
+        case .eventStream: .eventStream
+        }
+    }
+
+    /// What is written first.
+    func answer(_ context: GatewayContext, _ handshake: Handshake) -> ByteBuffer {
+        var bytes = ByteBuffer()
+        switch self {
+        case .webSocket(let key, let compression):
+            WebSocketHandshake.writeAnswer(
+                to: key, subprotocol: handshake.subprotocolForToken, compression: compression, into: &bytes)
+        case .eventStream:
+            // The stream ends with the connection. nginx must not collect it, nor anybody keep it.
+            bytes.writeStaticString(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nConnection: close\r\n\r\n"
+            )
+            bytes.writeString("retry: \(context.configuration.eventStreamRetry)\n\n")
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,160 @@
+import HTTP1
+import NIOCore
+
+/// One browser's connection, from accept to close: reads the request head, has it admitted, then passes what comes to
+/// the session. The only handler in the pipeline; it holds no decision of its own.
+///
+/// ```
+///  head ──▶ admitting ──▶ session ──▶ ended
+///    └─ refused ──┴─▶ answered (a short HTTP answer, then the connection closes) ──▶ ended
+/// ```
+final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private enum Phase {
+        case head(RequestHeadParser, ByteBuffer)
+        /// Who it is, and whether its groups are heard, is being found out; what the browser says already is kept.
+        case admitting(ByteBuffer)
+        case session(Session)
+        case answered
+        case ended
+    }
+
+    var wheelPlace: TimerWheel<ConnectionHandler>.Place?
+    private let context: GatewayContext
+    private let shard: HubShard
+    private var phase: Phase
+
+    init(context: GatewayContext, shard: HubShard) {
+        self.context = context
+        self.shard = shard
+        self.phase = .head(RequestHeadParser(limits: HeadLimits()), ByteBuffer())
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.shard.handshakes.set(self, after: self.context.configuration.handshakeTimeout)
+        self.timeoutContext = context
+    }
+
+    /// Kept until the handshake is over, to close a connection that takes too long.
+    private var timeoutContext: ChannelHandlerContext?
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.timeoutContext = nil }
+
+    // MARK: Socket events
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = self.unwrapInboundIn(data)
+        switch self.phase {
+        case .session(let session): session.receive(&bytes)
+        case .head(let parser, var input):
+            self.phase = .ended
+            if input.readableBytes == 0 { input = bytes } else { input.writeBuffer(&bytes) }
+            self.readHead(parser, input, context)
+        case .admitting(var early):
+            self.phase = .ended
+            early.writeBuffer(&bytes)
+            self.phase = .admitting(early)
+            // A browser waits for the answer; one that sends a lot before is none.
+            if early.readableBytes > 65_536 { self.end(context) }
+        case .answered, .ended: break
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        self.shard.handshakes.remove(self)
+        if case .session(let session) = self.phase { session.connectionEnded() }
+        self.phase = .ended
+        self.timeoutContext = nil
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { self.end(context) }
+
+    /// The handshake took too long.
+    func timeIsUp() {
+        guard let context = self.timeoutContext else { return }
+        switch self.phase {
+        case .head, .admitting:
+            self.context.metrics.badRequest()
+            self.refuse(Answer.text(408, "The request did not come in time."), context)
+        case .answered: self.end(context)
+        case .session, .ended: break
+        }
+    }
+
+    // MARK: The handshake
+
+    private func readHead(_ parser: RequestHeadParser, _ input: ByteBuffer, _ context: ChannelHandlerContext) {
+        var parser = parser
+        var input = input
+        do {
+            guard let head = try parser.parse(&input) else {
+                self.phase = .head(parser, input)
+                return
+            }
+            self.phase = .admitting(input)
+            self.admit(head, context)
+        } catch {
+            self.context.metrics.badRequest()
+            self.refuse(Answer.text(error.status, error.message), context)
+        }
+    }
+
+    private func admit(_ head: RequestHead, _ context: ChannelHandlerContext) {
+        switch self.context.request(head, from: Peer(context.remoteAddress)) {
+        case .answer(let answer): self.refuse(answer, context)
+        case .admit(let admission):
+            let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+            let box = NIOLoopBound(context, eventLoop: context.eventLoop)
+            admission.run(on: self.shard) { outcome in handler.value.admitted(outcome, admission, box.value) }
+        }
+    }
+
+    private func admitted(_ outcome: Admission.Outcome, _ admission: Admission, _ context: ChannelHandlerContext) {
+        guard case .admitting(let early) = self.phase else {
+            // The browser left, or was too slow, while it was being admitted.
+            admission.undo(on: self.shard)
+            return
+        }
+        switch outcome {
+        case .refused(let answer): self.refuse(answer, context)
+        case .accepted(let info): self.open(info, early, refusal: nil, context)
+        case .acceptedToClose(let info, let refusal): self.open(info, early, refusal: refusal, context)
+        }
+    }
+
+    private func open(_ info: SessionInfo, _ early: ByteBuffer, refusal: Refusal?, _ context: ChannelHandlerContext) {
+        self.shard.handshakes.remove(self)
+        self.timeoutContext = nil
+        let session = self.context.makeSession(info, shard: self.shard, socket: BrowserSocket(context: context))
+        self.phase = .session(session)
+        session.send(info.takeOpening())
+        if let refusal {
+            session.sendAway(CloseCode(rawValue: refusal.closeCode), reason: refusal.closeReason)
+            return
+        }
+        session.begin()
+        var early = early
+        if early.readableBytes > 0 { session.receive(&early) }
+    }
+
+    // MARK: Short answers
+
+    /// Answers and closes. Every answer closes: the socket may have been handed over for this one request, and the next
+    /// one may be for the application.
+    private func refuse(_ answer: Answer, _ context: ChannelHandlerContext) {
+        self.phase = .answered
+        self.shard.handshakes.set(self, after: 5)
+        context.writeAndFlush(self.wrapOutboundOut(answer.bytes), promise: nil)
+        // Our side first: closing both at once while the browser still sends would destroy the answer on its way.
+        context.close(mode: .output, promise: nil)
+    }
+
+    private func end(_ context: ChannelHandlerContext) {
+        self.shard.handshakes.remove(self)
+        if case .session(let session) = self.phase { session.connectionEnded() }
+        self.phase = .ended
+        context.close(promise: nil)
+    }
+}

@@ -1,0 +1,169 @@
+package import ChannelLayer
+import Glibc
+package import Logging
+package import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A gateway: listens, or is handed sockets, and serves browsers on its event loops until it is drained.
+package final class GatewayServer: Sendable {
+    /// Where a gateway can be reached.
+    package enum Address: Sendable, Hashable, CustomStringConvertible {
+        case tcp(host: String, port: Int)
+        case unix(path: String, mode: UInt32)
+        /// An inherited socket that is bound and perhaps listening.
+        case descriptor(CInt)
+
+        package var description: String {
+            switch self {
+            case .tcp(let host, let port): "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+            case .unix(let path, _): "unix://\(path)"
+            case .descriptor(let number): "descriptor \(number)"
+            }
+        }
+    }
+
+    private struct State {
+        var listeners: [any Channel] = []
+        var receiver: HandoffReceiver?
+        var isDraining = false
+    }
+
+    package let context: GatewayContext
+    private let group: any EventLoopGroup
+    private let loops: [any EventLoop]
+    private let turn = Atomic<Int>(0)
+    private let state = Mutex(State())
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - layer: what carries the messages; the gateway does not close it.
+    ///   - eventLoopGroup: every loop of it gets a shard of the hub.
+    ///   - ask: how a worker is asked (authentication, messages for a worker); `nil` when no worker is configured.
+    package init(
+        configuration: GatewayConfiguration, layer: any ChannelLayer, eventLoopGroup: any EventLoopGroup,
+        ask: AskWorker? = nil, logger: Logger, metrics: GatewayMetrics = GatewayMetrics()
+    ) throws {
+        self.group = eventLoopGroup
+        self.loops = Array(eventLoopGroup.makeIterator())
+        self.logger = logger
+        self.context = try GatewayContext(
+            configuration: configuration, layer: layer, eventLoops: self.loops,
+            ask: ask ?? { _, loop in loop.makeFailedFuture(NoWorkers()) }, logger: logger,
+            metrics: metrics)
+        self.context.hub.start(on: layer)
+    }
+
+    // MARK: Listening
+
+    /// Starts to accept browsers, and on a Unix socket also routers' hand-offs (`<path>.handoff`).
+    ///
+    /// - Returns: the address with the port that was chosen, for `port: 0`.
+    @discardableResult
+    package func listen(on address: Address) async throws -> Address {
+        let listener = try await self.bind(address)
+        self.state.withLock { $0.listeners.append(listener) }
+        switch address {
+        case .tcp(let host, _): return .tcp(host: host, port: listener.localAddress?.port ?? 0)
+        case .unix(let path, let mode):
+            guard chmod(path, mode) == 0 else { throw IOError(errnoCode: errno, reason: "chmod \(path)") }
+            try self.receiveHandoffs(at: path + ".handoff", mode: mode)
+            return address
+        case .descriptor: return address
+        }
+    }
+
+    private func bind(_ address: Address) async throws -> any Channel {
+        let context = self.context
+        let shards = self.context.hub.shards
+        let bootstrap = ServerBootstrap(group: self.group)
+            .serverChannelOption(.backlog, value: 4096)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            // Many browsers come at once after a restart: take more than the usual four per turn.
+            .serverChannelOption(.maxMessagesPerRead, value: 64)
+            .childChannelOption(.recvAllocator, value: Self.receiveAllocator)
+            .childChannelInitializer { channel in
+                Self.initialize(channel, context: context, shards: shards)
+            }
+        switch address {
+        case .tcp(let host, let port): return try await bootstrap.bind(host: host, port: port).get()
+        case .unix(let path, _):
+            return try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+        case .descriptor(let number): return try await bootstrap.withBoundSocket(number).get()
+        }
+    }
+
+    /// Browsers say little: a small first buffer keeps an idle connection small, and it grows for those that say more.
+    private static var receiveAllocator: AdaptiveRecvByteBufferAllocator {
+        AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65_536)
+    }
+
+    private static func initialize(
+        _ channel: any Channel, context: GatewayContext, shards: [HubShard]
+    ) -> EventLoopFuture<Void> {
+        let eventLoop = channel.eventLoop
+        guard let shard = shards.first(where: { $0.eventLoop === eventLoop }) else {
+            return eventLoop.makeFailedFuture(ChannelError.operationUnsupported)
+        }
+        do {
+            try channel.pipeline.syncOperations.addHandler(ConnectionHandler(context: context, shard: shard))
+            return eventLoop.makeSucceededVoidFuture()
+        } catch {
+            return eventLoop.makeFailedFuture(error)
+        }
+    }
+
+    // MARK: Handed sockets
+
+    private func receiveHandoffs(at path: String, mode: UInt32) throws {
+        let logger = self.logger
+        let receiver = try HandoffReceiver(
+            path: path, mode: mode, adopt: { [weak self] in self?.adopt(descriptor: $0) },
+            rejected: { logger.warning("Hand-off refused", metadata: ["error": "\($0)"]) })
+        try receiver.start()
+        self.state.withLock { $0.receiver = receiver }
+    }
+
+    /// Takes over a browser's connected socket, from which nothing was read. From any thread, does not block.
+    package func adopt(descriptor: CInt) {
+        guard !self.state.withLock({ $0.isDraining }) else {
+            close(descriptor)
+            return
+        }
+        self.context.metrics.handoffs.increment()
+        let turn = self.turn.wrappingAdd(1, ordering: .relaxed).oldValue & .max
+        let loop = self.loops[turn % self.loops.count]
+        let context = self.context
+        let shards = self.context.hub.shards
+        ClientBootstrap(group: loop)
+            .channelOption(.recvAllocator, value: Self.receiveAllocator)
+            .channelInitializer { Self.initialize($0, context: context, shards: shards) }
+            .withConnectedSocket(descriptor)
+            .whenFailure { error in context.adoptionFailed(error) }
+    }
+
+    // MARK: The end
+
+    /// Stops: no new browser is taken, and those who are here are sent away with 1012, evenly over `duration`, so that
+    /// they do not all come back to another gateway in the same second. Returns when all have gone, or a little after
+    /// `duration` at the latest.
+    package func drain(within duration: Duration) async {
+        let (listeners, receiver) = self.state.withLock { state in
+            state.isDraining = true
+            defer { state.listeners = [] }
+            return (state.listeners, state.receiver)
+        }
+        self.context.startDraining()
+        receiver?.stop()
+        for listener in listeners { try? await listener.close() }
+        await withTaskGroup(of: Void.self) { group in
+            for shard in self.context.hub.shards { group.addTask { await shard.drain(within: duration) } }
+        }
+        self.context.hub.stop()
+    }
+}
+
+/// A route asks workers, and no worker is configured.
+private struct NoWorkers: Error, CustomStringConvertible {
+    var description: String { "no workers are configured; set router.workers.upstreams" }
+}
