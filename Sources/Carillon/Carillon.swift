@@ -16,7 +16,7 @@ struct Carillon: AsyncParsableCommand {
         groupedSubcommands: [
             CommandGroup(
                 name: "Serving",
-                subcommands: [RouterCommand.self, WorkerCommand.self]),
+                subcommands: [ServeCommand.self, RouterCommand.self, GatewayCommand.self, WorkerCommand.self]),
             CommandGroup(name: "Messages", subcommands: [PublishCommand.self, SubscribeCommand.self]),
             CommandGroup(
                 name: "Settings", subcommands: [CheckCommand.self, SettingsCommand.self, TokenCommand.self]),

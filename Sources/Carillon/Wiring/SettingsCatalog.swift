@@ -1,3 +1,4 @@
+import Gateway
 import Router
 import Settings
 import Telemetry
@@ -9,6 +10,7 @@ enum SettingsCatalog {
     static let sections: [(title: String, settings: [any AnySetting])] = [
         ("Layer", LayerSettings.all),
         ("Router", RouterSettings.all + RouterStopSettings.all),
+        ("Gateway", GatewaySettings.all + GatewayProcessSettings.all),
         ("Workers", WorkersSettings.all + PagesSettings.all),
         ("Publish API", PublishSettings.all),
         ("Process", ProcessSettings.all),

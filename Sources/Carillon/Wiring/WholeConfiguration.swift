@@ -1,3 +1,4 @@
+import Gateway
 import Router
 import Settings
 import Telemetry
@@ -5,19 +6,23 @@ import Workers
 
 /// All parts' settings together: for `check`, and for `serve`, which runs them all.
 struct WholeConfiguration {
-    let process: ProcessConfiguration
-    let telemetry: TelemetryConfiguration
-    let layer: LayerChoice
-    let router: RouterConfiguration
-    let routerDrainTime: Duration
-    let workers: WorkersConfiguration
-    let site: WorkerSite
+    var process: ProcessConfiguration
+    var telemetry: TelemetryConfiguration
+    var layer: LayerChoice
+    var gateway: GatewayConfiguration
+    var gatewayProcess: GatewayProcessConfiguration
+    var router: RouterConfiguration
+    var routerDrainTime: Duration
+    var workers: WorkersConfiguration
+    var site: WorkerSite
 
     /// - Throws: all faults.
     init(reading reader: SettingsReader) throws {
         self.process = ProcessConfiguration(reading: reader)
         self.telemetry = TelemetryConfiguration(reading: reader)
         self.layer = LayerChoice(reading: reader)
+        self.gateway = GatewayConfiguration(reading: reader)
+        self.gatewayProcess = GatewayProcessConfiguration(reading: reader)
         self.router = RouterConfiguration(reading: reader)
         self.routerDrainTime = reader.value(RouterStopSettings.drainTime)
         self.workers = WorkersConfiguration(reading: reader)

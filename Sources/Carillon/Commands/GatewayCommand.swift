@@ -1,0 +1,44 @@
+import ArgumentParser
+import Gateway
+import Logging
+import Metrics
+import Router
+import Settings
+import Telemetry
+import Upstream
+
+/// `carillon gateway`: holds browsers' sockets and hands them what their groups deliver.
+struct GatewayCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gateway",
+        abstract: "Holds browsers' WebSockets and event streams, and delivers what their groups receive.")
+
+    @OptionGroup(title: "Where to listen") var listen: ListenOptions
+    @OptionGroup(title: "Settings") var options: SettingsOptions
+
+    func run() async throws {
+        let reader = try self.options.reader(self.listen.flags(for: "gateway.listen", port: 8_001))
+        let process = ProcessConfiguration(reading: reader)
+        let telemetry = TelemetryConfiguration(reading: reader)
+        let layer = LayerChoice(reading: reader)
+        let configuration = GatewayConfiguration(reading: reader)
+        let gateway = GatewayProcessConfiguration(reading: reader)
+        let workers = RouterConfiguration(reading: reader).workers
+        try WholeConfiguration.finish(reader)
+        let runtime = Runtime(label: "gateway", telemetry: telemetry, process: process)
+        if !layer.isShared {
+            runtime.logger.warning("The memory layer reaches only this process: nothing published elsewhere arrives")
+        }
+        let channelLayer = layer.make(
+            observer: LayerDropLog(logger: Logger(label: "layer"), factory: MetricsSystem.factory))
+        let client = UpstreamClient(workers, group: runtime.group, logger: runtime.logger)
+        let server = try GatewayServer(
+            configuration: configuration, layer: channelLayer, eventLoopGroup: runtime.group,
+            ask: gateway.ask(client), logger: runtime.logger)
+        let part = GatewayPart(
+            server: server, listen: gateway.listen, drainTime: configuration.drainTime,
+            connectionLimit: configuration.limits.total, descriptors: runtime.descriptors, layer: layer.name,
+            logger: runtime.logger)
+        try await runtime.run([LayerPart(layer: channelLayer), part], reload: self.options.reloader())
+    }
+}

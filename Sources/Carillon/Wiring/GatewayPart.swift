@@ -1,0 +1,111 @@
+import Gateway
+import Logging
+import NIOCore
+import Settings
+import Telemetry
+import Upstream
+
+/// What a gateway process has besides the gateway: where it listens, and how it asks the workers.
+enum GatewayProcessSettings {
+    static let listen = Setting(
+        "gateway.listen", default: [ListenAddress.tcp(host: "127.0.0.1", port: 8_001)],
+        kind: SettingKind<ListenAddress>.listenAddress.list(atMost: 64),
+        help: """
+            Where the gateway listens. At unix:///PATH it also takes browsers' sockets from routers on this host, through \
+            PATH.handoff. fd://NUMBER is a listening socket that was inherited.
+            """, example: "unix:///run/carillon/gateway-0.sock")
+
+    static let socketMode = Setting(
+        "gateway.socket_mode", default: "0660",
+        help: """
+            Permission bits of the Unix sockets' files. Whoever may write to them is believed about a visitor's address.
+            """, bounds: "an octal number such as \"0660\"", accepts: { Self.mode($0) != nil })
+
+    static let askTimeout = Setting(
+        "gateway.ask_timeout", default: .seconds(10), in: .milliseconds(10)...(.seconds(600)),
+        help: """
+            How long a worker may take to say who a browser is, or to answer a browser's message. The workers asked are \
+            those of router.workers.upstreams.
+            """)
+
+    static let askLimit = Setting(
+        "gateway.ask_limit", default: 65_536, in: 1_024...16_777_216, unit: "bytes",
+        help: "Size of such an answer. A longer one counts as none.")
+
+    static let all: [any AnySetting] = [listen, socketMode, askTimeout, askLimit]
+
+    static func mode(_ text: String) -> UInt32? { UInt32(text, radix: 8).flatMap { $0 <= 0o777 ? $0 : nil } }
+}
+
+/// The same as values.
+struct GatewayProcessConfiguration {
+    var listen: [GatewayServer.Address]
+    let socketMode: UInt32
+    let askTimeout: TimeAmount
+    let askLimit: Int
+
+    init(reading reader: SettingsReader) {
+        let mode = GatewayProcessSettings.mode(reader.value(GatewayProcessSettings.socketMode)) ?? 0o600
+        self.socketMode = mode
+        self.listen = reader.value(GatewayProcessSettings.listen).map { GatewayServer.Address($0, mode: mode) }
+        self.askTimeout = TimeAmount(reader.value(GatewayProcessSettings.askTimeout))
+        self.askLimit = reader.value(GatewayProcessSettings.askLimit)
+    }
+
+    /// How the gateway asks the workers behind `client`.
+    func ask(_ client: UpstreamClient) -> AskWorker {
+        { [askTimeout, askLimit] request, loop in
+            let question = UpstreamRequest(
+                method: request.head.method, target: request.head.target, fields: request.head.fields,
+                body: request.body)
+            return client.ask(question, timeout: askTimeout, limit: askLimit, on: loop)
+                .map { AskAnswer(status: $0.status, body: $0.body) }
+        }
+    }
+}
+
+extension GatewayServer.Address {
+    init(_ address: ListenAddress, mode: UInt32) {
+        self =
+            switch address {
+            case .tcp(let host, let port): .tcp(host: host, port: port)
+            case .unix(let path): .unix(path: path, mode: mode)
+            case .descriptor(let number): .descriptor(number)
+            }
+    }
+}
+
+/// A gateway in the process.
+struct GatewayPart: Part {
+    let name = "gateway"
+    let server: GatewayServer
+    let listen: [GatewayServer.Address]
+    let drainTime: Duration
+    /// `gateway.connection_limit`.
+    let connectionLimit: Int
+    /// Sockets the process may have open.
+    let descriptors: Int
+    let layer: String
+    let logger: Logger
+
+    func start() async throws {
+        var addresses: [String] = []
+        for address in self.listen {
+            do {
+                addresses.append("\(try await self.server.listen(on: address))")
+            } catch {
+                throw Failure("\(address): \(ListenProblem.text(of: error))")
+            }
+        }
+        self.logger.notice(
+            "Gateway started",
+            metadata: [LogKey.address: "\(addresses.joined(separator: " "))", LogKey.layer: "\(self.layer)"])
+        if self.connectionLimit > self.descriptors {
+            self.logger.info(
+                "Fewer browsers can connect than gateway.connection_limit says: raise the limit of open files (ulimit -n)",
+                metadata: ["limit": "\(self.connectionLimit)", "descriptors": "\(self.descriptors)"])
+        }
+    }
+
+    func stop() async { await self.server.drain(within: self.drainTime) }
+}
