@@ -1,4 +1,4 @@
-package import NIOCore
+import NIOCore
 import Synchronization
 
 /// Makes the bytes of a message, for each wire. Shared by all threads.

@@ -1,7 +1,7 @@
-package import ChannelLayer
+import ChannelLayer
 import HTTP1
-package import Logging
-package import NIOCore
+import Logging
+import NIOCore
 import Synchronization
 import Telemetry
 

@@ -87,7 +87,7 @@ package final class HandoffReceiver: Sendable {
             }
             if waits[1].revents != 0 {
                 var peer = sockaddr_storage()
-                let router = cdescriptors_accept(self.listener, &peer)
+                let router = cdescriptors_accept(self.listener, &peer, MemoryLayout<sockaddr_storage>.size)
                 if router >= 0 { routers.append(router) }
             }
         }
