@@ -61,7 +61,8 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "ChannelLayer", "HTTP1", "JSON", "Settings", "Telemetry", "Upstream", "CAssets", "CDescriptors", "CZlib",
+                "ChannelLayer", "HTTP1", "JSON", "Settings", "Telemetry", "Upstream", "CAssets", "CDescriptors",
+                "CZlib",
                 nioCore, nioPosix, logging, metrics, crypto, jwtKit,
             ], swiftSettings: features),
         .target(

@@ -26,10 +26,12 @@ package struct GatewayMetrics: Sendable {
             "carillon_gateway_handshakes_total", help: "Browsers let in; a jump means that many came back at once."
         ).counter(factory: factory)
         self.publications = Metric(
-            "carillon_gateway_publications_total", help: "Messages that arrived from the layer for groups followed here."
+            "carillon_gateway_publications_total",
+            help: "Messages that arrived from the layer for groups followed here."
         ).counter(factory: factory)
         self.deliveries = Metric(
-            "carillon_gateway_deliveries_total", help: "Writes to browsers; several messages of one loop turn are one write."
+            "carillon_gateway_deliveries_total",
+            help: "Writes to browsers; several messages of one loop turn are one write."
         ).counter(factory: factory)
         self.received = Metric(
             "carillon_gateway_received_messages_total", help: "Messages from browsers."
@@ -38,14 +40,16 @@ package struct GatewayMetrics: Sendable {
             "carillon_gateway_slow_closes_total", help: "Browsers sent away with 3008 because they read too slowly."
         ).counter(factory: factory)
         self.feedInterruptions = Metric(
-            "carillon_gateway_feed_interruptions_total", help: "Times the layer was lost; browsers may have missed messages."
+            "carillon_gateway_feed_interruptions_total",
+            help: "Times the layer was lost; browsers may have missed messages."
         ).counter(factory: factory)
         self.handoffs = Metric(
             "carillon_gateway_handoffs_total", help: "Sockets taken over from a router."
         ).counter(factory: factory)
         let drops = Metric(
             "carillon_gateway_dropped_messages_total",
-            help: "Layer messages that no browser got, by reason: a rule is missing, or a backend sends something else.")
+            help: "Layer messages that no browser got, by reason: a rule is missing, or a backend sends something else."
+        )
         self.drops = Dictionary(
             uniqueKeysWithValues: DropReason.allCases.map {
                 ($0, drops.counter([("reason", $0.rawValue)], factory: factory))

@@ -5,7 +5,8 @@ import NIOCore
 struct Answer {
     let bytes: ByteBuffer
 
-    init(status: Int, fields: [(String, String)] = [], contentType: String, body: ByteBuffer, withoutBody: Bool = false) {
+    init(status: Int, fields: [(String, String)] = [], contentType: String, body: ByteBuffer, withoutBody: Bool = false)
+    {
         var headers = HeaderFields(fields)
         headers.append("Content-Type", contentType)
         headers.append("Content-Length", String(body.readableBytes))

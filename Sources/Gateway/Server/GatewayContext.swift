@@ -53,7 +53,8 @@ package final class GatewayContext: Sendable {
     /// What a request is, as far as it can be said without waiting.
     func request(_ head: RequestHead, from peer: Peer) -> Request {
         if self.draining.load(ordering: .relaxed) {
-            return .answer(.text(503, "This gateway is stopping. Come back in a moment.", fields: [("Retry-After", "1")]))
+            return .answer(
+                .text(503, "This gateway is stopping. Come back in a moment.", fields: [("Retry-After", "1")]))
         }
         let path = head.path
         if path == self.configuration.pathPrefix + "carillon.js" {

@@ -107,13 +107,15 @@ package final class HandoffReceiver: Sendable {
                 self.adopt(descriptor)
             } else {
                 Glibc.close(descriptor)
-                self.rejected("packet of version \(packet.0), wanted \(Self.version): update router and gateway together")
+                self.rejected(
+                    "packet of version \(packet.0), wanted \(Self.version): update router and gateway together")
             }
         }
     }
 
     private static func bind(_ path: String, mode: UInt32) throws -> CInt {
-        let descriptor = socket(AF_UNIX, CInt(SOCK_SEQPACKET.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        let descriptor = socket(
+            AF_UNIX, CInt(SOCK_SEQPACKET.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
         guard descriptor >= 0 else { throw IOError(errnoCode: errno, reason: "socket") }
         do {
             var address = try Self.address(path)
@@ -141,7 +143,9 @@ package final class HandoffReceiver: Sendable {
         address.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)
         guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
-            throw IOError(errnoCode: ENAMETOOLONG, reason: "socket path of \(bytes.count) bytes, at most 107 are possible: \(path)")
+            throw IOError(
+                errnoCode: ENAMETOOLONG,
+                reason: "socket path of \(bytes.count) bytes, at most 107 are possible: \(path)")
         }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
         return address

@@ -34,7 +34,8 @@ extension Session {
             let isText = answer.body.withUnsafeReadableBytes { text.accept($0) } && text.isComplete
             self.say(isText ? .text(answer.body) : .binary(answer.body))
         case .success(let answer):
-            self.context.log.log(.info, "A worker refused a browser's message", metadata: ["status": "\(answer.status)"])
+            self.context.log.log(
+                .info, "A worker refused a browser's message", metadata: ["status": "\(answer.status)"])
         case .failure(let error):
             self.context.log.log(.warning, "No worker answered a browser's message", metadata: ["error": "\(error)"])
         }

@@ -119,7 +119,8 @@ final class Session: WheelEntry {
         if self.queue.isWritable {
             switch self.socket.sendNow(bytes) {
             case .all: return
-            case .part(let count): self.hand(bytes.getSlice(at: bytes.readerIndex + count, length: bytes.readableBytes - count))
+            case .part(let count):
+                self.hand(bytes.getSlice(at: bytes.readerIndex + count, length: bytes.readableBytes - count))
             case .failed: self.drop()
             }
         } else {
@@ -297,7 +298,9 @@ final class Session: WheelEntry {
 
     /// What log lines say of it.
     var logMetadata: Logger.Metadata {
-        var metadata: Logger.Metadata = [LogKey.connection: "\(self.id)", LogKey.route: "\(self.info.route.configuration.path)"]
+        var metadata: Logger.Metadata = [
+            LogKey.connection: "\(self.id)", LogKey.route: "\(self.info.route.configuration.path)",
+        ]
         if let address = self.info.address { metadata[LogKey.peer] = "\(address)" }
         if let user = self.info.user { metadata[LogKey.user] = "\(user)" }
         return metadata

@@ -137,7 +137,8 @@ private final class ZlibStream {
         _ body: (UnsafeMutableRawBufferPointer) -> (status: Int32, written: Int)
     ) -> Int32 {
         var status: Int32 = Z_STREAM_ERROR
-        output.writeWithUnsafeMutableBytes(minimumWritableBytes: max(1024, min(output.readableBytes, 1 << 20))) { room in
+        output.writeWithUnsafeMutableBytes(minimumWritableBytes: max(1024, min(output.readableBytes, 1 << 20))) {
+            room in
             let (code, written) = body(room)
             status = code
             return written

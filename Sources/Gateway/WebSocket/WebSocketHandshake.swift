@@ -45,7 +45,8 @@ package enum WebSocketHandshake {
     package static func writeAnswer(
         to key: String, subprotocol: String?, compression: CompressionAgreement?, into buffer: inout ByteBuffer
     ) {
-        buffer.writeStaticString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
+        buffer.writeStaticString(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
         buffer.writeImmutableBuffer(Self.accept(key))
         if let subprotocol {
             buffer.writeStaticString("\r\nSec-WebSocket-Protocol: ")

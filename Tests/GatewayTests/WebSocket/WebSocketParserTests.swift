@@ -54,7 +54,8 @@ private func buffer(_ text: String) -> ByteBuffer { ByteBuffer(string: text) }
         let long = [UInt8](repeating: 0x41, count: 70_000)
         let bytes =
             clientFrame(1, Array("żółw 🐢".utf8)) + clientFrame(2, long) + clientFrame(9, [1, 2, 3])
-            + clientFrame(1, Array("fra".utf8), final: false) + clientFrame(10, []) + clientFrame(0, Array("gment".utf8))
+            + clientFrame(1, Array("fra".utf8), final: false) + clientFrame(10, [])
+            + clientFrame(0, Array("gment".utf8))
             + clientFrame(1, []) + clientFrame(8, [0x03, 0xE8] + Array("bye".utf8))
         let whole = parse(bytes)
         #expect(whole.failure == nil)
@@ -111,7 +112,8 @@ private func buffer(_ text: String) -> ByteBuffer { ByteBuffer(string: text) }
         var random = SeededGenerator(seed: 7)
         let corpus = [
             clientFrame(1, Array("hello".utf8)), clientFrame(8, [3, 232]), clientFrame(9, [1]),
-            clientFrame(2, [UInt8](repeating: 9, count: 300)), clientFrame(1, [0x2A, 0x49, 0x05, 0x00], reserved: 0x40),
+            clientFrame(2, [UInt8](repeating: 9, count: 300)),
+            clientFrame(1, [0x2A, 0x49, 0x05, 0x00], reserved: 0x40),
         ]
         let inflater = Inflater()
         for _ in 0..<3000 {
@@ -178,7 +180,8 @@ private func buffer(_ text: String) -> ByteBuffer { ByteBuffer(string: text) }
 }
 
 @Suite struct FrameWriterTests {
-    @Test(arguments: [0, 1, 125, 126, 127, 65_535, 65_536, 100_000]) func aClientReadsWhatIsWritten(length: Int) throws {
+    @Test(arguments: [0, 1, 125, 126, 127, 65_535, 65_536, 100_000]) func aClientReadsWhatIsWritten(length: Int) throws
+    {
         let payload = ByteBuffer(repeating: 0x61, count: length)
         var frame = ByteBuffer()
         frame.writeWebSocketFrame(.text, payload: payload)
