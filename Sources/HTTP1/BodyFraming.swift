@@ -26,7 +26,7 @@ extension HeaderFields {
     }
 
     /// Whether no tab stands between a value and the end of its line. It may (RFC 9110 section 5.6.3), but not everybody
-    /// reads the number in front of one.
+    /// reads a length or a coding in front of one.
     private func hasOnlySpaces(after place: Place) -> Bool {
         self.bytes.withUnsafeReadableBytes { bytes in
             var index = Int(place.valueEnd)
@@ -55,6 +55,9 @@ extension HeaderFields {
     func checkChunked() throws(HTTP1Error) {
         guard let place = self.first(.transferEncoding), !self.repeated.contains(.transferEncoding) else {
             throw HTTP1Error(.badTransferCoding, "There is more than one Transfer-Encoding.")
+        }
+        guard self.hasOnlySpaces(after: place) else {
+            throw HTTP1Error(.badTransferCoding, "Transfer-Encoding has a tab behind.")
         }
         var codings = 0
         var chunked = 0
