@@ -64,6 +64,12 @@ enum FieldBytes {
         return index
     }
 
+    /// Whether all of `bytes` can stand in a value.
+    static func isValue(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let base = bytes.baseAddress else { return true }
+        return Self.endOfValue(base, from: 0, to: bytes.count) == bytes.count
+    }
+
     /// Where the request target that goes on at `start` has its first byte that cannot stand in it; `end` when all can.
     /// Targets are visible ASCII without `#`, which would begin a fragment.
     @inline(__always)

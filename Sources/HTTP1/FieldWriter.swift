@@ -13,19 +13,23 @@ extension ByteBuffer {
     ///
     /// - Parameter excluded: names, in whatever case.
     package mutating func writeFields(of fields: HeaderFields, excluding excluded: [String]) {
-        let unwanted = excluded + fields.namedByConnection()
-        self.writeFields(of: fields) { field, name, _ in
-            !KnownFields.hopByHop.contains(field)
-                && (unwanted.isEmpty || !unwanted.contains { FieldBytes.isSame(name, $0) })
+        var (known, others) = (KnownFields(), [String]())
+        for name in excluded {
+            let field = KnownField(name)
+            if field == .other { others.append(name) } else { known.insert(field) }
         }
+        self.writeFields(of: fields, excluding: known, others + fields.namedByConnection())
     }
 
     /// The same, for those who exclude known fields only: nothing is compared then.
     package mutating func writeFields(of fields: HeaderFields, excluding excluded: KnownFields) {
-        let unwanted = fields.namedByConnection()
+        self.writeFields(of: fields, excluding: excluded, fields.namedByConnection())
+    }
+
+    private mutating func writeFields(of fields: HeaderFields, excluding known: KnownFields, _ named: [String]) {
         self.writeFields(of: fields) { field, name, _ in
-            !KnownFields.hopByHop.contains(field) && !excluded.contains(field)
-                && (unwanted.isEmpty || !unwanted.contains { FieldBytes.isSame(name, $0) })
+            !KnownFields.hopByHop.contains(field) && !known.contains(field)
+                && (named.isEmpty || !named.contains { FieldBytes.isSame(name, $0) })
         }
     }
 

@@ -30,6 +30,9 @@ public struct HeaderFields: Sendable {
 
     /// Fields of our own making; see `append`.
     public init(_ fields: [(String, String)]) {
+        // Room for all at once: what a program answers with is made anew for every answer.
+        self.bytes.reserveCapacity(fields.reduce(0) { $0 &+ $1.0.utf8.count &+ $1.1.utf8.count &+ 4 })
+        self.places.reserveCapacity(fields.count)
         for (name, value) in fields { self.append(name, value) }
     }
 
@@ -127,11 +130,19 @@ public struct HeaderFields: Sendable {
 
     /// A token (RFC 9110 section 5.6.2) of at most 256 bytes.
     public static func isValidName(_ name: String) -> Bool {
-        !name.isEmpty && name.utf8.count <= Self.nameLimit && name.utf8.allSatisfy(FieldBytes.isToken)
+        var name = name
+        return name.withUTF8 { name in
+            guard (1...Self.nameLimit).contains(name.count) else { return false }
+            for byte in name where !FieldBytes.isToken(byte) { return false }
+            return true
+        }
     }
 
     /// Without control characters other than tab (RFC 9110 section 5.5).
-    public static func isValidValue(_ value: String) -> Bool { value.utf8.allSatisfy(FieldBytes.isValue) }
+    public static func isValidValue(_ value: String) -> Bool {
+        var value = value
+        return value.withUTF8 { FieldBytes.isValue(UnsafeRawBufferPointer($0)) }
+    }
 
     /// - Parameter name: a token.
     private mutating func append(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
@@ -144,8 +155,10 @@ public struct HeaderFields: Sendable {
         self.bytes.writeStaticString(": ")
         let start = self.bytes.writerIndex
         self.bytes.writeBytes(value)
-        for (index, byte) in value.enumerated() where !FieldBytes.isValue(byte) {
-            self.bytes.setInteger(UInt8(ascii: " "), at: start &+ index)
+        if !FieldBytes.isValue(value) {
+            for (index, byte) in value.enumerated() where !FieldBytes.isValue(byte) {
+                self.bytes.setInteger(UInt8(ascii: " "), at: start &+ index)
+            }
         }
         self.bytes.writeStaticString("\r\n")
         let known = KnownField(name)
