@@ -45,13 +45,23 @@ enum FieldBytes {
     @inline(__always)
     private static func equal(_ byte: UInt64, _ word: UInt64) -> UInt64 { Self.below(1, word ^ (Self.ones &* byte)) }
 
+    /// Marks the bytes of `word` that cannot stand in a value, and tabs.
+    @inline(__always)
+    private static func oddInValue(_ word: UInt64) -> UInt64 { Self.below(0x20, word) | Self.equal(0x7F, word) }
+
     /// Where the value that goes on at `start` has its first byte that cannot stand in it; `end` when all can.
     @inline(__always)
     static func endOfValue(_ base: UnsafeRawPointer, from start: Int, to end: Int) -> Int {
         var index = start
+        // Values are most of a head, and the long ones most of the values.
+        while index &+ 16 <= end {
+            let one = UInt64(littleEndian: (base + index).loadUnaligned(as: UInt64.self))
+            let other = UInt64(littleEndian: (base + (index &+ 8)).loadUnaligned(as: UInt64.self))
+            guard Self.oddInValue(one) | Self.oddInValue(other) == 0 else { break }
+            index &+= 16
+        }
         while index &+ 8 <= end {
-            let word = UInt64(littleEndian: (base + index).loadUnaligned(as: UInt64.self))
-            let marks = Self.below(0x20, word) | Self.equal(0x7F, word)
+            let marks = Self.oddInValue(UInt64(littleEndian: (base + index).loadUnaligned(as: UInt64.self)))
             if marks == 0 {
                 index &+= 8
                 continue
@@ -61,6 +71,31 @@ enum FieldBytes {
             index &+= 1
         }
         while index < end, Self.isValue(base.load(fromByteOffset: index, as: UInt8.self)) { index &+= 1 }
+        return index
+    }
+
+    /// Where the token that goes on at `start` has its first byte that cannot stand in it; `end` when all can. Letters and
+    /// hyphens, which names are made of, are passed over eight at a time.
+    @inline(__always)
+    static func endOfToken(_ base: UnsafeRawPointer, from start: Int, to end: Int) -> Int {
+        var index = start
+        while index &+ 8 <= end {
+            let word = UInt64(littleEndian: (base + index).loadUnaligned(as: UInt64.self))
+            // Seven bits a byte, so that no sum below carries into the next byte.
+            let low = word & ~Self.tops
+            let lowered = low | Self.ones &* 0x20
+            let letters = (lowered &+ Self.ones &* (0x80 - 0x61)) & ~(lowered &+ Self.ones &* (0x80 - 0x7B))
+            let hyphens = ~((low ^ Self.ones &* 0x2D) &+ Self.ones &* 0x7F)
+            let odd = ((letters | hyphens) & ~word & Self.tops) ^ Self.tops
+            if odd == 0 {
+                index &+= 8
+                continue
+            }
+            index &+= odd.trailingZeroBitCount &>> 3
+            guard Self.isToken(base.load(fromByteOffset: index, as: UInt8.self)) else { return index }
+            index &+= 1
+        }
+        while index < end, Self.isToken(base.load(fromByteOffset: index, as: UInt8.self)) { index &+= 1 }
         return index
     }
 

@@ -39,9 +39,7 @@ struct FieldSection: Sendable {
             switch self.phase {
             case .name:
                 let lineStart = Int(self.lineStart)
-                while cursor < end, FieldBytes.isToken(base.load(fromByteOffset: cursor, as: UInt8.self)) {
-                    cursor &+= 1
-                }
+                cursor = FieldBytes.endOfToken(base, from: cursor, to: end)
                 guard cursor < end else { continue }
                 let byte = base.load(fromByteOffset: cursor, as: UInt8.self)
                 if byte == UInt8(ascii: ":"), cursor > lineStart {
