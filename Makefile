@@ -10,7 +10,7 @@ PROGRAM := .build/release/carillon
 # Flags for "make run": make run ARGS="--port 9000"
 ARGS ?=
 
-BUILD_PACKAGES := zlib1g-dev pkg-config
+BUILD_PACKAGES := zlib1g-dev libhiredis-dev librabbitmq-dev pkg-config
 TEST_PACKAGES := python3 python3-venv redis-server rabbitmq-server nginx supervisor chromium curl node:nodejs
 SOURCES := Package.swift Sources Tests Benchmarks/Micro
 

@@ -15,9 +15,11 @@ let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioWebSocket: Target.Dependency = .product(name: "NIOWebSocket", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let jwtKit: Target.Dependency = .product(name: "JWTKit", package: "jwt-kit")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -29,10 +31,13 @@ let package = Package(
     products: [
         .executable(name: "carillon", targets: ["Carillon"]),
         .library(name: "ChannelLayer", targets: ["ChannelLayer"]),
+        .library(name: "RedisLayer", targets: ["RedisLayer"]),
+        .library(name: "RabbitMQLayer", targets: ["RabbitMQLayer"]),
         .library(name: "Workers", targets: ["Workers"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -46,6 +51,21 @@ let package = Package(
         .target(name: "HTTP1", dependencies: [nioCore], swiftSettings: features),
         // What carries messages between processes.
         .target(name: "ChannelLayer", dependencies: ["JSON", nioCore], swiftSettings: features),
+        .systemLibrary(name: "CHiredis", pkgConfig: "hiredis", providers: [.apt(["libhiredis-dev"])]),
+        .target(
+            name: "RedisLayer",
+            dependencies: [
+                "ChannelLayer", "CHiredis", "JSON", "Settings", nioCore, nioPosix, nioSSL, logging, crypto,
+                cryptoExtras,
+            ], swiftSettings: features),
+        .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
+        .target(name: "CAMQPSupport", dependencies: ["CRabbitMQ"]),
+        .target(
+            name: "RabbitMQLayer",
+            dependencies: [
+                "ChannelLayer", "CAMQPSupport", "CDescriptors", "CRabbitMQ", "JSON", "Settings", nioCore, nioPosix,
+                logging,
+            ], swiftSettings: features),
         // What every part has: settings declared once, log keys, metrics.
         .target(name: "Settings", dependencies: ["JSON", nioCore], swiftSettings: features),
         .target(
@@ -80,7 +100,8 @@ let package = Package(
         .executableTarget(
             name: "Carillon",
             dependencies: [
-                "ChannelLayer", "Gateway", "HTTP1", "JSON", "Router", "Settings", "Telemetry", "Upstream", "Workers",
+                "ChannelLayer", "RedisLayer", "RabbitMQLayer", "Gateway", "HTTP1", "JSON", "Router", "Settings",
+                "Telemetry", "Upstream", "Workers",
                 nioCore, nioPosix, nioWebSocket, logging, metrics, crypto, jwtKit, argumentParser, serviceLifecycle,
                 unixSignals,
             ], swiftSettings: features),
@@ -93,6 +114,12 @@ let package = Package(
             name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", nioHTTP1, nioEmbedded], swiftSettings: features),
         .testTarget(
             name: "ChannelLayerTests", dependencies: ["ChannelLayer", "JSON", "TestSupport", nioCore],
+            swiftSettings: features),
+        .testTarget(
+            name: "RedisLayerTests", dependencies: ["RedisLayer", "TestSupport", nioEmbedded, nioPosix],
+            swiftSettings: features),
+        .testTarget(
+            name: "RabbitMQLayerTests", dependencies: ["RabbitMQLayer", "TestSupport", nioPosix],
             swiftSettings: features),
         .testTarget(
             name: "SettingsTests",

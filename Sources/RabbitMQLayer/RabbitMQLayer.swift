@@ -1,0 +1,3 @@
+import CAMQPSupport
+import CRabbitMQ
+import ChannelLayer

@@ -1,0 +1,4 @@
+import CHiredis
+import ChannelLayer
+import CryptoExtras
+import NIOSSL

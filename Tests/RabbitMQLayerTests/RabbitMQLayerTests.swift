@@ -1,0 +1,2 @@
+import RabbitMQLayer
+import Testing

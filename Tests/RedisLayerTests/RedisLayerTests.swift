@@ -1,0 +1,2 @@
+import RedisLayer
+import Testing
