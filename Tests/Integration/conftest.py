@@ -85,13 +85,18 @@ def tabs(chromium):
         tab.close()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    item.logs_before = {process: process.log_size() for process in processes.everything}
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Shows, with a failure, what the servers said last, and keeps pictures of the pages."""
+    """Shows, with a failure, what the servers said during the test, and keeps pictures of the pages."""
     report = yield
     if report.failed:
         for process in processes.everything:
-            if tail := process.log_tail(25):
+            if tail := process.log_tail(25, item.logs_before.get(process, 0)):
                 report.sections.append((f"{process.name} in {process.folder}", tail))
         for number, tab in enumerate(getattr(item.funcargs.get("tabs"), "opened", [])):
             report.sections.append(("screenshot", str(tab.keep_screenshot(f"{item.name}-{number}"))))

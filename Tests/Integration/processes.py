@@ -138,8 +138,12 @@ class Process:
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def log_tail(self, lines=40):
-        return "\n".join(self.log_text().splitlines()[-lines:])
+    def log_tail(self, lines=40, start=0):
+        """The last lines, as far as they came after `start` bytes."""
+        return "\n".join(self.log_text()[start:].splitlines()[-lines:])
+
+    def log_size(self):
+        return len(self.log_text())
 
     def memory(self):
         """Bytes of real memory, shared pages counted in part (proportional set size)."""

@@ -167,6 +167,13 @@ private final class WebSocketOpener: ChannelInboundHandler, RemovableChannelHand
         context.fireChannelInactive()
     }
 
+    /// The connection was never made; who waits is told by `connect` itself.
+    func handlerRemoved(context: ChannelHandlerContext) {
+        guard !self.isDone else { return }
+        self.isDone = true
+        self.promise.fail(Failure("the connection could not be made"))
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         self.isDone ? context.fireErrorCaught(error) : self.fail(error, context)
     }
