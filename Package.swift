@@ -55,8 +55,8 @@ let package = Package(
         .target(
             name: "RedisLayer",
             dependencies: [
-                "ChannelLayer", "CHiredis", "JSON", "Settings", nioCore, nioPosix, nioSSL, logging, crypto,
-                cryptoExtras,
+                "ChannelLayer", "CHiredis", "HTTP1", "JSON", "Settings", "Telemetry", nioCore, nioPosix, nioSSL, logging,
+                crypto, cryptoExtras,
             ], swiftSettings: features),
         .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
         .target(name: "CAMQPSupport", dependencies: ["CRabbitMQ"]),

@@ -1,0 +1,74 @@
+import Logging
+import NIOCore
+
+/// What happens to a client's connection.
+enum RedisClientEvent: Sendable {
+    /// There is a connection, ready for commands. `generation` is 1 for the first and one more for each later one. Whatever
+    /// a server only keeps for a connection, or may have lost, must be set up anew.
+    case connected(generation: Int)
+    /// The connection was lost; the client reconnects by itself.
+    case lost(RedisError)
+}
+
+/// Bounds and times of a client.
+struct RedisClientOptions: Sendable {
+    /// How long an answer may take, from the moment it is the next one due.
+    var timeLimit: TimeAmount = .seconds(5)
+    /// How long connecting may take, with names, encryption and authentication.
+    var connectLimit: TimeAmount = .seconds(5)
+    /// For so long after a loss commands wait for the next connection; after that they fail at once, until there is one.
+    var patience: TimeAmount = .seconds(1)
+    var backoff = RedisBackoff()
+    /// Commands that wait to be sent or answered.
+    var maximumCommands = 262_144
+    /// Bytes of commands that wait to be sent or answered.
+    var maximumBytes = 128 << 20
+
+    init() {}
+}
+
+/// Keeps one connection to one Redis alive, and sends commands over it, from any thread.
+///
+/// Commands go out in the order of the calls, joined: all that is offered during one turn of the event loop is one write.
+/// Answers come in the same order. A command whose connection is lost before its answer came fails, and is never sent
+/// again: it may have been carried out. Commands that were not sent yet wait for the next connection for a short time
+/// (`patience`).
+final class RedisClient: Sendable {
+    typealias Completion = @Sendable (Result<RedisReply, RedisError>) -> Void
+
+    let endpoint: RedisEndpoint
+    let eventLoop: any EventLoop
+    private let outbox: RedisOutbox
+
+    /// Starts connecting at once.
+    ///
+    /// - Parameter onEvent: called on `eventLoop`.
+    init(
+        _ endpoint: RedisEndpoint, options: RedisClientOptions = .init(), eventLoop: any EventLoop, logger: Logger,
+        onEvent: @escaping @Sendable (RedisClientEvent) -> Void = { _ in }
+    ) {
+        self.endpoint = endpoint
+        self.eventLoop = eventLoop
+        self.outbox = RedisOutbox(options)
+    }
+
+    /// Sends a command. Takes it at once, from any thread, in the order of the calls.
+    ///
+    /// - Parameters:
+    ///   - timeLimit: how long the answer may take; `nil` is the client's own. A blocking command needs its time on top.
+    ///   - completion: called once, on the client's event loop, or at once when the command is refused. An error that
+    ///     the server answered is a failure.
+    func send(_ command: RedisCommand, timeLimit: TimeAmount? = nil, completion: @escaping Completion) {
+    }
+
+    /// Sends a command and waits for its answer. Cancelling does not take it back.
+    func send(_ command: RedisCommand, timeLimit: TimeAmount? = nil) async throws(RedisError) -> RedisReply {
+        try await withCheckedContinuation { continuation in
+            self.send(command, timeLimit: timeLimit) { continuation.resume(returning: $0) }
+        }.get()
+    }
+
+    /// Fails what waits with `closed`, and closes the connection. Idempotent.
+    func close() async {
+    }
+}
