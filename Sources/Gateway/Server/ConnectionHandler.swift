@@ -129,12 +129,15 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
         self.timeoutContext = nil
         let session = self.context.makeSession(info, shard: self.shard, socket: BrowserSocket(context: context))
         self.phase = .session(session)
-        session.send(info.takeOpening())
         if let refusal {
+            session.send(info.takeOpening())
             session.sendAway(CloseCode(rawValue: refusal.closeCode), reason: refusal.closeReason)
             return
         }
+        // In this order: what is published once the browser has seen the answer must find it among the followers, and
+        // another loop looks for them at once. Nothing overtakes the answer, since this loop sends what it finds later.
         session.begin()
+        session.send(info.takeOpening())
         var early = early
         if early.readableBytes > 0 { session.receive(&early) }
     }

@@ -225,7 +225,7 @@ final class Session: WheelEntry {
     /// The layer was away for a while, and the route may want its browsers to know.
     func tellGap() {
         guard self.info.route.configuration.gap == .close else { return }
-        self.sendAway(.serviceRestart, reason: "gap")
+        self.sendAway(.tryAgainLater, reason: "gap")
     }
 
     // MARK: The end
