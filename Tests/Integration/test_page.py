@@ -1,0 +1,83 @@
+"""The demonstration page in Chromium: two tabs, one over a WebSocket and one over an event stream."""
+
+import json
+
+from sites import Site
+from waiting import wait_for
+
+# What `carillon serve` has without settings, and browsers may speak: it stands in for a layer between processes.
+GROUPS = {"path": "/channels/groups/{name}", "authenticate": "anonymous", "groups": ["{name}"], "otherwise": "json",
+          "receive": {"group": "{name}"}}
+
+
+def open_both(tabs, address):
+    """A tab for each transport, both live."""
+    both = [tabs(f"{address}/?transport={transport}") for transport in ("websocket", "eventstream")]
+    for tab, transport in zip(both, ("websocket", "eventstream")):
+        wait_until_live(tab, transport)
+    return both
+
+
+def wait_until_live(tab, transport):
+    tab.wait_for(f"document.querySelector('#connection[data-state=open][data-transport={transport}]') !== null")
+    tab.wait_for("document.querySelector('#state').innerText.startsWith('Live')")
+
+
+def bar(tab, job):
+    """How far a job is, as the page shows it; None when it does not."""
+    return tab.evaluate(f"document.querySelector('#jobs li[data-job={json.dumps(job)}] progress')?.value")
+
+
+def test_a_job_started_in_one_tab_is_seen_live_in_both(servers, tabs):
+    site = servers.carillon("serve")
+    both = open_both(tabs, site.address)
+    assert "No job yet" in both[0].text("main")
+    both[0].click("#start")
+    job = both[0].wait_for("document.querySelector('#jobs li')?.dataset.job")
+    # Step by step, and not all at the end: each tab shows steps in between.
+    seen = [set(), set()]
+
+    def is_done(number):
+        seen[number].add(bar(both[number], job))
+        return both[number].evaluate(
+            f"document.querySelector('#jobs li[data-job=\"{job}\"]')?.dataset.state") == "done"
+
+    wait_for(lambda: all([is_done(0), is_done(1)]), "both tabs show the end")
+    for steps in seen:
+        assert len(steps - {None, 0, 12}) >= 3, steps
+    for tab in both:
+        assert tab.evaluate("document.querySelectorAll('#log li').length") >= 14
+        assert "done in" in tab.text("#jobs")
+    # The plain HTTP answer told the same story to the tab that asked, and to no other.
+    assert "end of the answer" in both[0].text("#answer") and "job.done" in both[0].text("#answer")
+    assert both[1].text("#answer") == ""
+    assert both[0].console == both[1].console == []
+
+
+def test_the_page_recovers_by_itself_from_a_killed_gateway(servers, tabs, unique):
+    site = Site(servers, routes=[GROUPS], demo=True)
+    both = open_both(tabs, site.address)
+
+    def tell(event):
+        with site.browser("/channels/groups/demo") as speaker:
+            speaker.send(json.dumps(event))
+            speaker.read()
+
+    tell({"type": "job.progress", "job": unique, "step": 3, "of": 12, "text": "moulding"})
+    for tab in both:
+        tab.wait_for(f"document.querySelector('#jobs li[data-job=\"{unique}\"] progress')?.value === 3")
+    site.gateway.kill()
+    for tab in both:
+        tab.wait_for("document.querySelector('#connection').dataset.state !== 'open'")
+        tab.wait_for("document.querySelector('#state').innerText === 'Reconnecting'")
+        assert "connection was lost" in tab.text("#detail")
+    # The application goes on answering meanwhile.
+    assert both[0].evaluate("fetch('./').then(answer => answer.status)") == 200
+    site.gateway.start()
+    for tab, transport in zip(both, ("websocket", "eventstream")):
+        wait_until_live(tab, transport)
+        assert "connected again" in tab.text("#log")
+    tell({"type": "job.done", "job": unique, "of": 12, "milliseconds": 4200})
+    for tab in both:
+        tab.wait_for(f"document.querySelector('#jobs li[data-job=\"{unique}\"][data-state=done]') !== null")
+    assert (site.router.is_running, site.worker.is_running) == (True, True)
