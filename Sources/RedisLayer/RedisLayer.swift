@@ -1,4 +1,0 @@
-import CHiredis
-import ChannelLayer
-import CryptoExtras
-import NIOSSL

@@ -1,2 +1,0 @@
-import RedisLayer
-import Testing
