@@ -3,7 +3,9 @@ import Settings
 
 extension ReceiveRule {
     private static let wanted =
-        "\"drop\", {\"group\": …, \"type\": …, \"key\": …}, {\"group\": …}, {\"worker\": \"/path\"} or {\"layer\": \"channel\"}"
+        """
+        "drop", "echo", {"group": …, "type": …, "key": …}, {"group": …}, {"worker": "/path"} or {"layer": "channel"}
+        """
 
     /// The key `receive` of a route; `drop` when there is none, `nil` when it cannot be used.
     init?(readingFrom route: SettingsNode, captures: [String]) {
@@ -11,9 +13,14 @@ extension ReceiveRule {
             self = .drop
             return
         }
-        if node.value.string == "drop" {
+        switch node.value.string {
+        case "drop":
             self = .drop
             return
+        case "echo":
+            self = .echo
+            return
+        default: break
         }
         guard node.isObject else {
             node.fault("wanted \(Self.wanted)")

@@ -6,6 +6,8 @@ package import NIOCore
 package enum ReceiveRule: Hashable, Sendable {
     /// They are dropped and counted.
     case drop
+    /// Each goes back to the browser it came from, as it came.
+    case echo
     /// They are sent to a group.
     case group(Template, form: Form, requiredKey: String?)
     /// Each is a POST to this path of the workers; the answer's body goes back.
@@ -28,6 +30,8 @@ package enum ReceiveRule: Hashable, Sendable {
         switch self {
         case .drop:
             return .drop
+        case .echo:
+            return .echo
         case .group(let template, let form, let requiredKey):
             return .group(try template.group(for: connection), form: form, requiredKey: requiredKey)
         case .worker(let template):
@@ -47,11 +51,20 @@ package enum BrowserMessage: Hashable, Sendable {
     /// Valid UTF-8.
     case text(ByteBuffer)
     case binary(ByteBuffer)
+
+    /// The same, said to the browser.
+    fileprivate var asOutcome: RuleOutcome {
+        switch self {
+        case .text(let text): .text(text)
+        case .binary(let bytes): .binary(bytes)
+        }
+    }
 }
 
 /// A route's `ReceiveRule` on one connection.
 package enum Receiver: Hashable, Sendable {
     case drop
+    case echo
     case group(GroupName, form: ReceiveRule.Form, requiredKey: String?)
     case worker(target: String)
     case layer(ChannelName)
@@ -59,6 +72,8 @@ package enum Receiver: Hashable, Sendable {
     /// What is to be done with one message.
     package enum Action: Equatable, Sendable {
         case send(LayerMessage, to: GroupName)
+        /// Back to the browser alone.
+        case reply(RuleOutcome)
         /// POST to this path (`AskRequest.init(_:to:for:)`); the answer's body goes back to the browser.
         case ask(target: String)
         /// Hand it to the channel.
@@ -82,6 +97,7 @@ package enum Receiver: Hashable, Sendable {
     package func action(for message: BrowserMessage) -> Action {
         switch self {
         case .drop: .drop(.notTaken)
+        case .echo: .reply(message.asOutcome)
         case .worker(let target): .ask(target: target)
         case .layer(let channel): .hand(to: channel)
         case .group(let group, let form, let requiredKey):

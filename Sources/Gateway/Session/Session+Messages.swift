@@ -8,6 +8,8 @@ extension Session {
         switch self.info.plan.receiver.action(for: message) {
         case .send(let message, let group):
             self.context.layer.submit(message, toGroup: group, completion: nil)
+        case .reply(let outcome):
+            self.say(outcome)
         case .drop(let reason):
             self.context.metrics.droppedFromBrowser(reason)
         case .hand:

@@ -73,6 +73,8 @@ private final class ZlibStream {
 
     func inflate(_ input: ByteBuffer, limit: Int) -> Inflater.Result {
         guard self.isReady, inflateReset(self.stream) == Z_OK else { return .invalid }
+        // Nothing is nothing: with the four bytes below it would be half a block.
+        guard input.readableBytes > 0 else { return .bytes(input) }
         var input = input
         // The sender cut these four off the end of every message (RFC 7692 section 7.2.1).
         input.writeMultipleIntegers(UInt8(0), UInt8(0), UInt8(0xFF), UInt8(0xFF))
@@ -84,10 +86,9 @@ private final class ZlibStream {
                 let status = Self.write(to: &output) { Self.run(self.stream, into: $0, CZlib.inflate) }
                 if output.readableBytes > limit { return .tooBig }
                 switch status {
-                case Z_OK where self.stream.pointee.avail_out > 0 && self.stream.pointee.avail_in == 0: return nil
-                case Z_OK: continue
-                // Nothing left to read and nothing written: the end. With bytes left it is an error.
-                case Z_BUF_ERROR where self.stream.pointee.avail_in == 0: return nil
+                case Z_OK where self.stream.pointee.avail_in == 0 && self.isBetweenBlocks: return nil
+                // It only wanted more room.
+                case Z_OK where self.stream.pointee.avail_out == 0: continue
                 // A final block inside a message: what follows it must be the end of the message.
                 case Z_STREAM_END: return self.stream.pointee.avail_in <= 5 ? nil : .invalid
                 default: return .invalid
@@ -97,6 +98,10 @@ private final class ZlibStream {
         self.stream.pointee.next_in = nil
         return outcome ?? .bytes(output)
     }
+
+    /// Whether what was read ends with a whole block: a message that was cut short does not (zlib.h, `inflate`). zlib
+    /// says it once only: of a further call, that finds nothing to do, it is not true.
+    private var isBetweenBlocks: Bool { self.stream.pointee.data_type & 128 != 0 }
 
     func deflate(_ input: ByteBuffer) -> ByteBuffer? {
         guard self.isReady, deflateReset(self.stream) == Z_OK else { return nil }

@@ -109,7 +109,7 @@ package struct WebSocketParser: Sendable {
             }
             length = Int(long)
         }
-        try self.checkLength(length, of: opcode)
+        try self.checkLength(length, of: opcode, first: first)
         var mask: MaskingKey?
         if isMasked {
             guard let bytes = input.getMultipleIntegers(at: index, as: (UInt8, UInt8, UInt8, UInt8).self) else {
@@ -143,12 +143,15 @@ package struct WebSocketParser: Sendable {
         return opcode
     }
 
-    private func checkLength(_ length: Int, of opcode: WebSocketOpcode) throws(Failure) {
+    private func checkLength(_ length: Int, of opcode: WebSocketOpcode, first: UInt8) throws(Failure) {
         if opcode.isControl {
             guard length <= 125 else { throw Failure(code: .protocolError, reason: "control frame over 125 bytes") }
         } else {
             let before = self.message?.payload.readableBytes ?? 0
-            guard length <= self.messageLimit, before <= self.messageLimit &- length else {
+            let isCompressed = self.message?.isCompressed ?? (first & 0x40 != 0)
+            // Deflating makes a little longer what cannot be compressed; the limit is for what comes out.
+            let limit = isCompressed ? self.messageLimit &+ self.messageLimit >> 8 &+ 64 : self.messageLimit
+            guard length <= limit, before <= limit &- length else {
                 throw Failure(code: .messageTooBig, reason: "message over \(self.messageLimit) bytes")
             }
         }

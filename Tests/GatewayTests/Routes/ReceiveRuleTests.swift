@@ -20,6 +20,13 @@ import Testing
         #expect(try ReceiveRule.drop.receiver(for: TemplateValues()).action(for: self.text("x")) == .drop(.notTaken))
     }
 
+    @Test func anEchoIsOfTheKindThatCame() throws {
+        let receiver = try ReceiveRule.echo.receiver(for: TemplateValues())
+        #expect(!receiver.needsHandshake)
+        #expect(receiver.action(for: self.text("no JSON {")) == .reply(.text(ByteBuffer(string: "no JSON {"))))
+        #expect(receiver.action(for: .binary(self.bytes)) == .reply(.binary(self.bytes)))
+    }
+
     @Test func aMessageGoesToTheGroupAsItCame() throws {
         let receiver = try self.receiver(.message(type: "chat.message", key: "text"))
         let group = try GroupName("room-a")

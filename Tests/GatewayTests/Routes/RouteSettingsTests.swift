@@ -71,6 +71,12 @@ func readRoutes(
         #expect(route.receive == .group(group, form: .publication, requiredKey: nil))
     }
 
+    @Test func anEchoIsSaidInOneWord() throws {
+        let text = #"[{"path": "/channels/echo/", "authenticate": "anonymous", "receive": "echo"}]"#
+        let (routes, faults) = readRoutes(text)
+        #expect(faults == "" && routes.first?.receive == .echo)
+    }
+
     @Test func whatIsLeftOutHasDefaults() throws {
         let (routes, faults) = readRoutes(#"[{"path": "/channels/x/", "authenticate": "anonymous"}]"#)
         let route = try #require(routes.first)
@@ -123,7 +129,8 @@ func readRoutes(
             "only one of the two"
         ),
         (#""rules": [{"type": "a", "close": {"cod": 1}}]"#, #"did you mean "code""#),
-        (#""receive": "json""#, #"wanted "drop""#), (#""receive": {"group": "x", "worker": "/y"}"#, "only one of"),
+        (#""receive": "json""#, #"wanted "drop", "echo""#),
+        (#""receive": {"group": "x", "worker": "/y"}"#, "only one of"),
         (#""receive": {"group": "x", "type": "a"}"#, "key is missing"),
         (#""receive": {"group": "x", "key": "a"}"#, "has no effect without"),
         (#""receive": {"group": "x", "type": "a.*", "key": "k"}"#, "wanted one type"),

@@ -153,6 +153,43 @@ private func buffer(_ text: String) -> ByteBuffer { ByteBuffer(string: text) }
         }
     }
 
+    /// Lengths at which the room for the result is used up to the last byte among them.
+    @Test(arguments: [1, 1023, 1024, 1025, 2048, 4096, 8192, 65_536]) func aMessageOfAnyLengthInflates(_ length: Int)
+        throws
+    {
+        let bytes = ByteBuffer(bytes: (0..<length).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 7) })
+        let packed = try #require(Deflater(windowBits: 15).deflate(bytes))
+        #expect(Inflater().inflate(packed, limit: length) == .bytes(bytes))
+        if length > 1 { #expect(Inflater().inflate(packed, limit: length - 1) == .tooBig) }
+    }
+
+    @Test func nothingInflatesToNothing() {
+        #expect(Inflater().inflate(ByteBuffer(), limit: 10) == .bytes(ByteBuffer()))
+        #expect(Inflater().inflate(ByteBuffer(bytes: [0]), limit: 10) == .bytes(ByteBuffer()))
+    }
+
+    @Test(arguments: ["hello hello hello hello", String(repeating: "carillon ", count: 500)])
+    func aMessageCutShortDoesNotInflate(_ text: String) throws {
+        let packed = try #require(Deflater(windowBits: 15).deflate(ByteBuffer(string: text)))
+        let inflater = Inflater()
+        for length in 1..<(packed.readableBytes - 1) {
+            let cut = try #require(packed.getSlice(at: packed.readerIndex, length: length))
+            #expect(inflater.inflate(cut, limit: 1 << 20) == .invalid, "\(length) bytes")
+        }
+        #expect(inflater.inflate(packed, limit: 1 << 20) == .bytes(ByteBuffer(string: text)))
+    }
+
+    /// RFC 7692 section 7.2.3.4 and .5: stored blocks, a final block, and several blocks in one message.
+    @Test(
+        arguments: [
+            [0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F, 0x00],
+            [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00],
+            [0xF2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xCA, 0xC9, 0xC9, 0x07, 0x00],
+        ] as [[UInt8]])
+    func theExamplesOfTheRFCInflate(_ bytes: [UInt8]) {
+        #expect(Inflater().inflate(ByteBuffer(bytes: bytes), limit: 10) == .bytes(ByteBuffer(string: "Hello")))
+    }
+
     @Test func aBombIsStoppedAtTheLimit() {
         let zeros = ByteBuffer(repeating: 0, count: 8 << 20)
         guard let bomb = Deflater(windowBits: 15).deflate(zeros) else {
