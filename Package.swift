@@ -63,8 +63,8 @@ let package = Package(
         .target(
             name: "RabbitMQLayer",
             dependencies: [
-                "ChannelLayer", "CAMQPSupport", "CDescriptors", "CRabbitMQ", "JSON", "Settings", nioCore, nioPosix,
-                logging,
+                "ChannelLayer", "CAMQPSupport", "CDescriptors", "CRabbitMQ", "HTTP1", "JSON", "Settings", nioCore,
+                nioPosix, logging,
             ], swiftSettings: features),
         // What every part has: settings declared once, log keys, metrics.
         .target(name: "Settings", dependencies: ["JSON", nioCore], swiftSettings: features),

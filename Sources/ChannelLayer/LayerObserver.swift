@@ -18,6 +18,8 @@ public enum LayerDrop: String, Sendable, CaseIterable {
     case undecryptable
     /// The broker was away.
     case unavailable
+    /// For a channel whose process is gone, or that was deleted in the broker.
+    case unroutable
     /// It cannot be carried: a reserved key, too large, not writable in the layer's form.
     case invalid
 }

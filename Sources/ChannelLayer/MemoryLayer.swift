@@ -145,9 +145,13 @@ public final class MemoryLayer: ChannelLayer {
         if let error = Self.refusal(of: message) { return error }
         let audience = self.state.withLock { $0.audience(of: group) }
         guard let audience else { return Self.closed }
+        self.deliver(message, to: audience, of: group)
+        return nil
+    }
+
+    private func deliver(_ message: LayerMessage, to audience: MemoryState.Audience, of group: GroupName) {
         for feed in audience.feeds { feed.deliver(message, in: group) }
         if audience.hasChannels { self.distributeToChannels(message, of: group) }
-        return nil
     }
 
     private func distributeToChannels(_ message: LayerMessage, of group: GroupName) {
@@ -159,6 +163,23 @@ public final class MemoryLayer: ChannelLayer {
         for reader in readers { reader.resume(returning: .success(message)) }
         self.tell(expired)
         if full > 0 { self.observer?.dropped(.overCapacity, name: group.text, count: full) }
+    }
+
+    // MARK: As the part of another layer that holds what is in this process
+
+    /// Hands a message that came from elsewhere to the feeds and channels that are in `group` here.
+    ///
+    /// - Returns: whether anybody is.
+    package func deliver(_ message: LayerMessage, toGroup group: GroupName) -> Bool {
+        guard let audience = self.state.withLock({ $0.audience(of: group) }) else { return false }
+        self.deliver(message, to: audience, of: group)
+        return audience.hasChannels || !audience.feeds.isEmpty
+    }
+
+    /// Whether a feed or channel is in `group` here.
+    package func hasMembers(_ group: GroupName) -> Bool {
+        guard let audience = self.state.withLock({ $0.audience(of: group) }) else { return false }
+        return audience.hasChannels || !audience.feeds.isEmpty
     }
 
     // MARK: Feeds
