@@ -19,6 +19,11 @@ package enum WebSocketHandshake {
     package static func key(of head: RequestHead) throws(Fault) -> String {
         guard head.method == "GET" else { throw Fault(status: 405, message: "A WebSocket is opened with GET.") }
         guard head.version == .http11 else { throw Fault(status: 400, message: "A WebSocket needs HTTP/1.1.") }
+        // What follows the head is frames: bytes of a body would be taken for them.
+        switch try? head.framing() {
+        case .some(.none), .length(0): break
+        default: throw Fault(status: 400, message: "A WebSocket is opened without a body.")
+        }
         guard head.fields.hasToken("upgrade", in: "connection") else {
             throw Fault(status: 400, message: "Connection: Upgrade is missing. A proxy in between may have removed it.")
         }

@@ -66,10 +66,12 @@ struct LiveGateway {
             ["type": LayerValue.string("carillon.publication"), "data": data], toGroup: try GroupName(group))
     }
 
-    /// The value of a metric without labels, such as `carillon_gateway_protocol_errors_total`.
-    func metric(_ name: String) -> Int? {
-        let line = self.registry.render().split(separator: "\n").first { $0.hasPrefix(name + " ") }
-        return line.flatMap { Int($0.dropFirst(name.count + 1)) }
+    /// What a metric such as `carillon_gateway_refusals_total` has counted, all its labels together.
+    func metric(_ name: String) -> Int {
+        self.registry.render().split(separator: "\n").reduce(0) { sum, line in
+            guard line.hasPrefix(name + " ") || line.hasPrefix(name + "{") else { return sum }
+            return sum + (line.split(separator: " ").last.flatMap { Int($0) } ?? 0)
+        }
     }
 
     func connect() async throws -> LiveBrowser {
