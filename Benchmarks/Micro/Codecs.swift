@@ -21,7 +21,7 @@ func codecs(_ measure: Measure) {
     measure("MessagePack: read it") { keep(try LayerMessage(messagePack: packed)) }
 
     guard let text = try? JSONText(validating: small) else { return }
-    let publication: LayerMessage = ["type": .string("carillon.publication"), "data": .json(text)]
+    let publication: LayerMessage = .publication(.json(text))
     measure("MessagePack: write a publication of 128 bytes of JSON") {
         out.clear()
         try publication.encodeMessagePack(into: &out)

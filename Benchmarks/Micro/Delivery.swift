@@ -49,7 +49,7 @@ private struct DeliveryBench {
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &files)
 
         let payload = ByteBuffer(string: Sample.publication(bytes: 128))
-        self.publication = ["type": .string("carillon.publication"), "data": .json(try JSONText(validating: payload))]
+        self.publication = .publication(.json(try JSONText(validating: payload)))
         self.frameBytes = payload.readableBytes + 4
         let path = try PathPattern("/channels/groups/{name}")
         var configuration = GatewayConfiguration()

@@ -7,7 +7,7 @@ import NIOCore
 func frames(_ measure: Measure) {
     let payload = ByteBuffer(string: Sample.publication(bytes: 128))
     guard let text = try? JSONText(validating: payload) else { return print("frames: the sample is no JSON") }
-    let publication: LayerMessage = ["type": .string("carillon.publication"), "data": .json(text)]
+    let publication: LayerMessage = .publication(.json(text))
     let rules = RuleSet.builtIn
     let builder = FrameBuilder(compresses: false, epoch: 1)
     measure("gateway: rules, publication of 128 bytes") { keep(rules.outcome(for: publication)) }

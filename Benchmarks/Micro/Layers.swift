@@ -9,7 +9,7 @@ func layers(_ measure: Measure) {
         let followed = try? GroupName("user-4711"), let quiet = try? GroupName("user-1"),
         let channel = try? ChannelName("specific.process!1")
     else { return }
-    let publication: LayerMessage = ["type": .string("carillon.publication"), "data": .json(text)]
+    let publication: LayerMessage = .publication(.json(text))
     for number in 0..<10_000 {
         guard let group = try? GroupName("user-\(number)") else { return }
         layer.openFeed(Deaf()).follow(group) { _ in }

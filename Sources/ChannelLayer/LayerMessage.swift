@@ -67,8 +67,8 @@ public enum LayerValue: Sendable, Equatable {
         }
     }
 
-    /// How many arrays and maps may be open at once in a message that is sent. JSON text, which is bounded to 64 by
-    /// itself, fits into a message with room to spare.
+    /// How many arrays and maps may be open at once in a message that is sent, that is read, and that becomes JSON for a
+    /// browser. JSON text, which has a bound of its own (`JSONText.maximumDepth`), fits in with room to spare.
     package static let maximumDepth = 128
 }
 

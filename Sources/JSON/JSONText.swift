@@ -5,12 +5,16 @@ public struct JSONText: Sendable, Hashable {
     /// The text, without white space around it.
     public let bytes: ByteBuffer
 
-    /// - Parameter depth: how many arrays and objects may be open at once; more than 64 counts as 64, so
-    ///   that a message has room around the text.
+    /// How many arrays and objects may be open at once: half of what a message may have, so that it has room around
+    /// the text.
+    public static let maximumDepth = 64
+
+    /// - Parameter depth: how many arrays and objects may be open at once; more than `maximumDepth` counts as that.
     /// - Throws: `JSONError` with the offset of the first byte that cannot stand.
     /// - Complexity: one pass over the bytes, no allocation.
-    public init(validating bytes: ByteBuffer, depth: Int = 64) throws(JSONError) {
-        let range = try JSONReader.read(bytes, options: .init(depth: min(depth, 64))) { reader throws(JSONError) in
+    public init(validating bytes: ByteBuffer, depth: Int = JSONText.maximumDepth) throws(JSONError) {
+        let options = JSONReader.Options(depth: min(depth, Self.maximumDepth))
+        let range = try JSONReader.read(bytes, options: options) { reader throws(JSONError) in
             let range = try reader.skipValue()
             _ = try reader.nextPiece()
             return range

@@ -202,17 +202,6 @@ struct PublishAPITests {
     }
 }
 
-struct SmallPartsTests {
-    @Test func base64IsTheStandardOne() {
-        let cases: [(String, [UInt8]?)] = [
-            ("", []), ("TQ==", [77]), ("TWE=", [77, 97]), ("TWFu", [77, 97, 110]), ("TW\nFu\r\n", [77, 97, 110]),
-            ("TQ=", nil), ("TQ", nil), ("TQ===", nil), ("T===", nil), ("=", nil), ("TWFuTQ=A", nil), ("TW_u", nil),
-            ("é", nil),
-        ]
-        for (text, bytes) in cases { #expect(Base64.decode(text) == bytes.map { ByteBuffer(bytes: $0) }, "\(text)") }
-    }
-}
-
 extension WorkerResponse {
     /// The body as text; empty for a stream.
     var text: String {

@@ -1,4 +1,4 @@
-import Crypto
+import Gateway
 import HTTP1
 import JSON
 import NIOCore
@@ -27,7 +27,7 @@ enum WebSocketClient {
                 }
             case .binary(let bytes):
                 json.writeStaticString("{\"base64\":")
-                json.writeJSONString(Base64Text.encode(bytes))
+                json.writeJSONString(Base64.encode(bytes))
                 json.writeStaticString("}")
             }
             return String(buffer: json)
@@ -94,7 +94,7 @@ enum WebSocketClient {
     private static func connect(
         _ place: SubscribePlace, _ fields: HeaderFields
     ) async throws -> NIOAsyncChannel<WebSocketFrame, WebSocketFrame> {
-        let key = Base64Text.encode(ByteBuffer(bytes: (0..<16).map { _ in UInt8.random(in: .min ... .max) }))
+        let key = Base64.encode(ByteBuffer(bytes: (0..<16).map { _ in UInt8.random(in: .min ... .max) }))
         let opening: EventLoopFuture<NIOAsyncChannel<WebSocketFrame, WebSocketFrame>> = try await ClientBootstrap(
             group: MultiThreadedEventLoopGroup.singleton
         )
@@ -180,9 +180,7 @@ private final class WebSocketOpener: ChannelInboundHandler, RemovableChannelHand
 
     private func check(_ head: ResponseHead) throws {
         guard head.status == 101 else { throw Failure("refused with \(head.status) \(head.reason)\(self.body)") }
-        let accept = Base64Text.encode(
-            ByteBuffer(bytes: Insecure.SHA1.hash(data: Array((self.key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8)))
-        )
+        let accept = String(buffer: WebSocketHandshake.accept(self.key))
         guard head.fields.hasToken("websocket", in: "upgrade"), head.fields["sec-websocket-accept"] == accept else {
             throw Failure("what answers there is no WebSocket server")
         }
@@ -214,25 +212,5 @@ private final class WebSocketOpener: ChannelInboundHandler, RemovableChannelHand
         self.isDone = true
         self.promise.fail(error)
         context.close(promise: nil)
-    }
-}
-
-/// Base 64 (RFC 4648 section 4).
-enum Base64Text {
-    private static let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-
-    static func encode(_ bytes: ByteBuffer) -> String {
-        var text: [UInt8] = []
-        let bytes = Array(bytes.readableBytesView)
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let part = bytes[start..<min(start + 3, bytes.count)]
-            var word: UInt32 = 0
-            for index in 0..<3 { word = word << 8 | UInt32(part.count > index ? part[start + index] : 0) }
-            for index in 0..<4 {
-                let letter = Self.letters[Int(word >> UInt32(18 - 6 * index) & 63)]
-                text.append(index <= part.count ? letter : UInt8(ascii: "="))
-            }
-        }
-        return String(decoding: text, as: UTF8.self)
     }
 }

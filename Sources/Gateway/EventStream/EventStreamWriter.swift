@@ -1,3 +1,4 @@
+import HTTP1
 package import NIOCore
 
 /// What an event carries.
@@ -44,27 +45,6 @@ extension ByteBuffer {
                 if bytes[index] == 0x0D, index &+ 1 < bytes.count, bytes[index &+ 1] == 0x0A { index &+= 1 }
                 index &+= 1
                 start = index
-            }
-        }
-    }
-}
-
-extension ByteBuffer {
-    /// Base64 with padding (RFC 4648 section 4).
-    mutating func writeBase64(_ payload: ByteBuffer) {
-        let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-        payload.withUnsafeReadableBytes { bytes in
-            func digit(_ value: UInt32) -> UInt8 { alphabet.utf8Start[Int(value & 63)] }
-            var index = 0
-            while index < bytes.count {
-                let left = bytes.count &- index
-                let word =
-                    UInt32(bytes[index]) << 16 | (left > 1 ? UInt32(bytes[index &+ 1]) << 8 : 0)
-                    | (left > 2 ? UInt32(bytes[index &+ 2]) : 0)
-                self.writeMultipleIntegers(
-                    digit(word >> 18), digit(word >> 12),
-                    left > 1 ? digit(word >> 6) : UInt8(ascii: "="), left > 2 ? digit(word) : UInt8(ascii: "="))
-                index &+= 3
             }
         }
     }

@@ -35,19 +35,8 @@ package struct Handshake: Sendable {
         return self.head.fields["Host"]
     }
 
-    /// The value of a cookie without quotes around it; the last of several with the name, as Django takes them.
-    package func cookie(_ name: String) -> String? {
-        var found: Substring?
-        for field in self.head.fields.values("Cookie") {
-            for pair in field.split(separator: ";") {
-                guard let equals = pair.firstIndex(of: "="), pair[..<equals].trimmingSpaces() == name else { continue }
-                found = pair[pair.index(after: equals)...].trimmingSpaces()
-            }
-        }
-        guard var value = found else { return nil }
-        if value.utf8.count >= 2, value.first == "\"", value.last == "\"" { value = value.dropFirst().dropLast() }
-        return String(value)
-    }
+    /// The value of a cookie; the last of several with the name, as Django takes them.
+    package func cookie(_ name: String) -> String? { Cookies(self.head.fields)[name] }
 
     // MARK: - Subprotocols
 

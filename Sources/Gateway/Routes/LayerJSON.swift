@@ -1,4 +1,5 @@
 import ChannelLayer
+import HTTP1
 import JSON
 import NIOCore
 
@@ -8,10 +9,8 @@ import NIOCore
 /// NaN and infinities become null; MessagePack extensions become null; keys of nested maps that are no text become
 /// their JSON text as a text. Of a key that appears twice both are written, and every JSON reader takes the last.
 enum LayerJSON {
-    /// Arrays and maps that may be open at once.
-    static let depthLimit = 64
-
-    /// - Returns: compact JSON; `nil` when it is nested more deeply than 64 levels.
+    /// - Returns: compact JSON; `nil` when it is nested more deeply than a message may be that a layer carries
+    ///   (`LayerValue.maximumDepth`).
     static func text(of value: LayerValue) -> ByteBuffer? {
         var buffer = ByteBuffer()
         return self.write(value, to: &buffer, depth: 0) ? buffer : nil
@@ -26,10 +25,10 @@ enum LayerJSON {
         case .double(let number) where !number.isFinite: buffer.writeStaticString("null")
         case .double(let number): buffer.writeJSONNumber(number)
         case .string(let text): buffer.writeJSONString(text)
-        case .bytes(let bytes): self.writeBase64(bytes, to: &buffer)
+        case .bytes(let bytes): self.writeBytes(bytes, to: &buffer)
         case .json(let text): buffer.writeImmutableBuffer(text.bytes)
         case .array(let elements):
-            guard depth < self.depthLimit else { return false }
+            guard depth < LayerValue.maximumDepth else { return false }
             buffer.writeStaticString("[")
             for (index, element) in elements.enumerated() {
                 if index > 0 { buffer.writeStaticString(",") }
@@ -37,7 +36,7 @@ enum LayerJSON {
             }
             buffer.writeStaticString("]")
         case .map(let entries):
-            guard depth < self.depthLimit else { return false }
+            guard depth < LayerValue.maximumDepth else { return false }
             buffer.writeStaticString("{")
             for (index, entry) in entries.enumerated() {
                 if index > 0 { buffer.writeStaticString(",") }
@@ -61,9 +60,9 @@ enum LayerJSON {
         return true
     }
 
-    private static func writeBase64(_ bytes: ByteBuffer, to buffer: inout ByteBuffer) {
+    private static func writeBytes(_ bytes: ByteBuffer, to buffer: inout ByteBuffer) {
         buffer.writeStaticString("\"")
-        buffer.writeBytes(Base64.encode(bytes.readableBytesView))
+        buffer.writeBase64(bytes)
         buffer.writeStaticString("\"")
     }
 }

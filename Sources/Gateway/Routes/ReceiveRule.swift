@@ -117,9 +117,9 @@ package enum Receiver: Hashable, Sendable {
         switch (form, message) {
         case (.publication, .text):
             guard let json else { return .drop(.notJSON) }
-            return .send(["type": .string(RuleSet.publicationType), "data": .json(json)], to: group)
+            return .send(.publication(.json(json)), to: group)
         case (.publication, .binary(let bytes)):
-            return .send(["type": .string(RuleSet.publicationType), "data": .bytes(bytes)], to: group)
+            return .send(.publication(.bytes(bytes)), to: group)
         case (.message(let type, let key), .text(let text)):
             return .send(Self.message(type, key, .string(String(buffer: text))), to: group)
         case (.message(let type, let key), .binary(let bytes)):

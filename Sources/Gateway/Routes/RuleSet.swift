@@ -35,8 +35,6 @@ package struct RuleSet: Sendable {
     private let wildcards: [Rule]
     private let publicationIsBuiltIn: Bool
 
-    static let publicationType = "carillon.publication"
-
     /// Nothing but what is built in.
     package static let builtIn = RuleSet(rules: [], otherwise: .drop)
 
@@ -49,7 +47,7 @@ package struct RuleSet: Sendable {
             exact[rule.type.key] = .rule(rule.action)
         }
         for event in TypeKey.protocolEvents { exact[event] = .protocolEvent }
-        let publication = TypeKey(Self.publicationType)
+        let publication = TypeKey(LayerMessage.publicationType)
         self.publicationIsBuiltIn = exact[publication] == nil
         let builtIn: [(TypeKey, Action)] = [
             (publication, .publication), (TypeKey("websocket.send"), .send), (TypeKey("websocket.close"), .close),
@@ -68,7 +66,7 @@ package struct RuleSet: Sendable {
         guard case .string(let type)? = message.value(under: "type") else {
             return self.unmatched(message, .noType)
         }
-        if self.publicationIsBuiltIn, type == Self.publicationType { return Self.publication(message) }
+        if self.publicationIsBuiltIn, type == LayerMessage.publicationType { return Self.publication(message) }
         let key = TypeKey(type)
         switch self.exact[key] {
         case .rule(let action): return action.outcome(for: message)

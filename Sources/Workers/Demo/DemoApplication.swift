@@ -103,7 +103,7 @@ package struct DemoApplication: SynchronousApplication {
     ]
 
     private func publish(_ event: String) {
-        let message = Publication.message(.json(JSONText(unchecked: ByteBuffer(string: event))))
+        let message = LayerMessage.publication(.json(JSONText(unchecked: ByteBuffer(string: event))))
         self.layer.submit(message, toGroup: self.group, completion: nil)
     }
 

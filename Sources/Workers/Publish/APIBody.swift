@@ -1,4 +1,5 @@
 import ChannelLayer
+import HTTP1
 import JSON
 import NIOCore
 
@@ -43,8 +44,8 @@ struct APIBody {
     /// - Throws: `badRequest` when there is nothing, or what is there is not base64.
     func publicationData() throws(APIError) -> LayerValue {
         if let base64, !base64.isEmpty {
-            guard let bytes = Base64.decode(base64), bytes.readableBytes > 0 else { throw .badRequest }
-            return .bytes(bytes)
+            guard let bytes = Base64.decode(base64.utf8), !bytes.isEmpty else { throw .badRequest }
+            return .bytes(ByteBuffer(bytes: bytes))
         }
         guard let data else { throw .badRequest }
         return .json(data)

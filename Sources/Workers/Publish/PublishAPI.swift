@@ -113,12 +113,12 @@ public struct PublishAPI: SynchronousApplication {
     private func publish(_ body: APIBody) throws(APIError) {
         let (channel, data) = (body.channel, try body.publicationData())
         guard let group = try? GroupName(channel) else { throw .badRequest }
-        if let error = self.send(Publication.message(data), to: [group])[0] { throw error }
+        if let error = self.send(.publication(data), to: [group])[0] { throw error }
     }
 
     private func broadcast(_ body: APIBody) throws(APIError) -> String {
         guard !body.channels.isEmpty else { throw .badRequest }
-        let message = Publication.message(try body.publicationData())
+        let message = LayerMessage.publication(try body.publicationData())
         let outcomes = self.send(message, to: body.channels.map { try? GroupName($0) })
         let responses = outcomes.map { $0.map { #"{"error":\#($0.json)}"# } ?? #"{"result":{}}"# }
         return #"{"responses":[\#(responses.joined(separator: ","))]}"#

@@ -135,6 +135,21 @@ private func json(_ text: String) throws -> LayerValue { .json(try JSONText(vali
                 == text(#"{"n":null,"e":null,"u":18446744073709551615,"m":{"1":2,"null":"\u0001\"\\\n"}}"#))
     }
 
+    @Test func aMessageMayBeAsDeepForABrowserAsForALayer() throws {
+        // The message itself is the outermost level.
+        var value = LayerValue.null
+        for _ in 1..<LayerValue.maximumDepth { value = .array([value]) }
+        let nested = String(repeating: "[", count: 127) + "null" + String(repeating: "]", count: 127)
+        let whole = Rule.Action.json(.whole(withType: true))
+        let message: LayerMessage = ["type": "x.y", "d": value]
+        #expect(try self.outcome(whole, message) == text(#"{"type":"x.y","d":\#(nested)}"#))
+        var buffer = ByteBuffer()
+        try message.encodeMessagePack(into: &buffer)
+        let deeper: LayerMessage = ["type": "x.y", "d": .array([value])]
+        #expect(try self.outcome(whole, deeper) == .drop(.notEncodable))
+        #expect(throws: LayerError.self) { try deeper.encodeMessagePack(into: &buffer) }
+    }
+
     @Test func whatIsTooDeepIsDropped() throws {
         var deep = LayerValue.null
         for _ in 0..<5_000 { deep = .array([deep]) }
