@@ -44,6 +44,12 @@ package enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
         return .tcp(host: String(host), port: port)
     }
 
+    /// The address with the port that the system chose for port 0; `nil` leaves it as it is.
+    package func bound(toPort port: Int?) -> ListenAddress {
+        guard case .tcp(let host, _) = self, let port else { return self }
+        return .tcp(host: host, port: port)
+    }
+
     package var description: String {
         switch self {
         case .tcp(let host, let port): host.contains(":") ? "http://[\(host)]:\(port)" : "http://\(host):\(port)"

@@ -39,7 +39,9 @@ package struct InternalServer: Sendable {
                 try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
             case .descriptor(let number): try await bootstrap.withBoundSocket(number).get()
             }
-        self.logger.info("Health and metrics are served", metadata: [LogKey.address: "\(address)"])
+        self.logger.info(
+            "Health and metrics are served",
+            metadata: [LogKey.address: "\(address.bound(toPort: channel.localAddress?.port))"])
         return channel
     }
 }

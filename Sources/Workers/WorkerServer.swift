@@ -73,7 +73,7 @@ public final class WorkerServer: Sendable {
         context.logger.notice(
             "Worker started",
             metadata: [
-                "listen": "\(self.boundAddress.map(String.init(describing:)) ?? "\(context.configuration.listen)")",
+                LogKey.address: "\(self.boundListen)",
                 "threads": "\(context.configuration.threads)", "queue": "\(context.configuration.queue)",
             ])
     }
@@ -81,6 +81,13 @@ public final class WorkerServer: Sendable {
     /// Where the server listens, with the port that was taken; `nil` before `start`, after `drain`, and when an
     /// inherited socket does not tell.
     public var boundAddress: SocketAddress? { self.listener.withLock { $0?.localAddress } }
+
+    /// Where the server listens as settings say it: `http://127.0.0.1:8002`, with the port that was taken.
+    private var boundListen: WorkersConfiguration.Listen {
+        let wanted = self.context.configuration.listen
+        guard case .tcp(let host, _) = wanted, let port = self.boundAddress?.port else { return wanted }
+        return .tcp(host: host, port: port)
+    }
 
     /// What the pool does at this moment.
     package var poolCounts: (threads: Int, busy: Int, waiting: Int, stuck: Int) { self.context.pool.counts }

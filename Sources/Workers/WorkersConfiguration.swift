@@ -16,7 +16,7 @@ public struct WorkersConfiguration: Sendable {
             switch self {
             case .tcp(let host, let port): host.contains(":") ? "http://[\(host)]:\(port)" : "http://\(host):\(port)"
             case .unix(let path): "unix://\(path)"
-            case .descriptor(let number): "file descriptor \(number)"
+            case .descriptor(let number): "fd://\(number)"
             }
         }
     }

@@ -9,15 +9,10 @@ struct LayerDropLog: LayerObserver {
     private let log: BoundedLog
 
     init(logger: Logger, factory: any MetricsFactory) {
-        let metric = Metric(
-            "carillon_layer_dropped_messages_total",
-            help:
-                "Messages that the layer dropped, by reason: a reader is too slow or gone, or a sender sends something else."
+        self.counters = MetricTable("carillon_layer_", factory: factory).counters(
+            "dropped_messages", by: "reason",
+            "Messages that the layer dropped, by reason: a reader is too slow or gone, or a sender sends something else."
         )
-        self.counters = Dictionary(
-            uniqueKeysWithValues: LayerDrop.allCases.map {
-                ($0, metric.counter([("reason", $0.rawValue)], factory: factory))
-            })
         self.log = BoundedLog(logger)
     }
 

@@ -14,6 +14,11 @@ package enum Peer: Hashable, Sendable {
         }
         self = IPAddress(address).map(Peer.ip) ?? .unix
     }
+
+    /// The peer of a connection with these ends. A Unix socket's peer has no name as a rule, but its own end has.
+    package init(local: SocketAddress?, remote: SocketAddress?) {
+        if case .unixDomainSocket? = local { self = .unix } else { self.init(remote) }
+    }
 }
 
 /// A range of addresses in CIDR notation: `10.0.0.0/8`, `2001:db8::/32`, or one address.

@@ -79,6 +79,9 @@ final class Exchange: PoolJob {
     }
 }
 
+/// Exchanges are the same when they are one object.
+func ~= (pattern: Exchange, value: Exchange) -> Bool { pattern === value }
+
 /// Where an application's streamed body goes. Lives on one pool thread.
 final class StreamWriter: BodyWriter {
     enum Outcome: Sendable {
