@@ -55,8 +55,8 @@ let package = Package(
         .target(
             name: "RedisLayer",
             dependencies: [
-                "ChannelLayer", "CHiredis", "HTTP1", "JSON", "Settings", "Telemetry", nioCore, nioPosix, nioSSL, logging,
-                crypto, cryptoExtras,
+                "ChannelLayer", "CHiredis", "HTTP1", "JSON", "Settings", "Telemetry", nioCore, nioPosix, nioSSL,
+                logging, crypto, cryptoExtras,
             ], swiftSettings: features),
         .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
         .target(name: "CAMQPSupport", dependencies: ["CRabbitMQ"]),
@@ -73,6 +73,8 @@ let package = Package(
             swiftSettings: features),
         // System calls Swift cannot import: descriptor passing, and the files embedded in the binary.
         .target(name: "CDescriptors"),
+        // What NIO does not have of sockets and threads; for router and gateway.
+        .target(name: "Sockets", dependencies: ["CDescriptors"], swiftSettings: features),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         // Kept-alive HTTP/1.1 connections to upstreams: the router's proxying, the gateway's questions to workers.
         .target(
@@ -82,13 +84,14 @@ let package = Package(
             name: "Gateway",
             dependencies: [
                 "ChannelLayer", "HTTP1", "JSON", "Settings", "Telemetry", "Upstream", "CAssets", "CDescriptors",
-                "CZlib",
+                "CZlib", "Sockets",
                 nioCore, nioPosix, logging, metrics, crypto, jwtKit,
             ], swiftSettings: features),
         .target(
             name: "Router",
             dependencies: [
-                "HTTP1", "Settings", "Telemetry", "Upstream", "CDescriptors", nioCore, nioPosix, logging, metrics,
+                "HTTP1", "Settings", "Sockets", "Telemetry", "Upstream", "CDescriptors", nioCore, nioPosix, logging,
+                metrics,
             ], swiftSettings: features),
         .target(name: "CAssets", exclude: ["files"]),
         .target(
@@ -127,10 +130,13 @@ let package = Package(
                 "Carillon", "Settings", "Telemetry", "TestSupport", nioCore, nioPosix, logging, metrics, argumentParser,
             ], swiftSettings: features),
         .testTarget(
-            name: "GatewayTests", dependencies: ["Gateway", "TestSupport", nioEmbedded, nioPosix, jwtKit],
-            swiftSettings: features),
+            name: "GatewayTests",
+            dependencies: [
+                "Gateway", "CDescriptors", "Sockets", "Telemetry", "Upstream", "Workers", "TestSupport", nioEmbedded,
+                nioPosix, jwtKit, logging,
+            ], swiftSettings: features),
         .testTarget(
-            name: "RouterTests", dependencies: ["Router", "Upstream", "TestSupport", nioEmbedded, nioPosix],
+            name: "RouterTests", dependencies: ["Router", "Sockets", "Upstream", "TestSupport", nioEmbedded, nioPosix],
             swiftSettings: features),
         .testTarget(
             name: "WorkersTests", dependencies: ["Workers", "TestSupport", nioPosix], exclude: ["Browser"],

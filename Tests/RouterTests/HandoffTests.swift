@@ -1,6 +1,7 @@
 import CDescriptors
 import Foundation
 import NIOCore
+import Sockets
 import Synchronization
 import Testing
 

@@ -1,6 +1,7 @@
 import CDescriptors
 import Glibc
 import NIOCore
+import Sockets
 import Synchronization
 
 /// Takes browsers' sockets from routers on this host.
@@ -8,23 +9,32 @@ import Synchronization
 /// Listens on a Unix socket of whole packets (SOCK_SEQPACKET), `<gateway's socket>.handoff`. Each packet is one byte, the
 /// version, with one descriptor beside it; nothing has been read from that socket. One thread waits for all routers:
 /// descriptor passing is a system call that NIO does not have.
+///
+/// Who may open the socket's file is a router, and may still be an old or a broken one: whatever it sends costs a line in
+/// the log at most, and no descriptor stays open by it.
 package final class HandoffReceiver: Sendable {
     /// What a packet begins with.
     package static let version: UInt8 = 1
+    /// Routers at once; one more is turned away.
+    package static let routerLimit = 256
+    /// Packets taken from one router before the others have their turn.
+    private static let packetsPerTurn = 64
+    /// How long no router is accepted after the process ran out of descriptors.
+    private static let pauseMilliseconds: CInt = 100
 
     package let path: String
     private let listener: CInt
     private let stopSignal: CInt
     private let hasStopped = Atomic(false)
     private let adopt: @Sendable (CInt) -> Void
-    /// A packet that was no hand-off.
+    /// A packet that was no hand-off, or a router that was turned away.
     private let rejected: @Sendable (String) -> Void
 
     /// Binds the socket; an old socket file that nobody listens on is replaced.
     ///
     /// - Parameters:
     ///   - mode: permissions of the socket file, for example `0o660` when router and gateway share a group.
-    ///   - adopt: takes over a connected socket; called on the receiver's thread, must not block.
+    ///   - adopt: takes over a stream socket; called on the receiver's thread, must not block.
     package init(
         path: String, mode: UInt32, adopt: @escaping @Sendable (CInt) -> Void,
         rejected: @escaping @Sendable (String) -> Void
@@ -42,20 +52,9 @@ package final class HandoffReceiver: Sendable {
 
     /// Starts the thread. Called once.
     package func start() throws {
-        let owner = Unmanaged.passRetained(self)
-        var thread = pthread_t()
-        let status = pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<HandoffReceiver>.fromOpaque(argument).takeRetainedValue().run()
-                return nil
-            }, owner.toOpaque())
-        guard status == 0 else {
-            owner.release()
-            throw IOError(errnoCode: status, reason: "pthread_create")
+        guard PlainThread.start(name: "handoff", { self.run() }) else {
+            throw IOError(errnoCode: EAGAIN, reason: "no thread for hand-offs")
         }
-        pthread_detach(thread)
     }
 
     /// Takes no more; what was handed over already is served on. Idempotent.
@@ -70,84 +69,94 @@ package final class HandoffReceiver: Sendable {
 
     private func run() {
         var routers: [CInt] = []
+        var isPaused = false
         defer {
             for descriptor in routers + [self.listener, self.stopSignal] { Glibc.close(descriptor) }
         }
         while true {
-            var waits = ([self.stopSignal, self.listener] + routers).map {
+            // A negative descriptor is passed over.
+            var waits = ([self.stopSignal, isPaused ? -1 : self.listener] + routers).map {
                 pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
             }
-            guard poll(&waits, nfds_t(waits.count), -1) >= 0 || errno == EINTR else { return }
+            let ready = poll(&waits, nfds_t(waits.count), isPaused ? Self.pauseMilliseconds : -1)
+            guard ready >= 0 || errno == EINTR || errno == EAGAIN || errno == ENOMEM else { return }
             guard waits[0].revents == 0 else { return }
-            for wait in waits.dropFirst(2) where wait.revents != 0 {
-                if !self.receive(from: wait.fd) {
-                    Glibc.close(wait.fd)
-                    routers.removeAll { $0 == wait.fd }
-                }
+            for wait in waits.dropFirst(2) where wait.revents != 0 && !self.receive(from: wait.fd) {
+                Glibc.close(wait.fd)
+                routers.removeAll { $0 == wait.fd }
             }
-            if waits[1].revents != 0 {
-                var peer = sockaddr_storage()
-                let router = cdescriptors_accept(self.listener, &peer, MemoryLayout<sockaddr_storage>.size)
-                if router >= 0 { routers.append(router) }
-            }
+            isPaused = waits[1].revents != 0 && !self.accept(into: &routers)
         }
     }
 
-    /// Takes all packets that wait. `false` when the router is gone.
+    /// `false` when no descriptor is left for a router: to try again at once would keep a processor busy.
+    private func accept(into routers: inout [CInt]) -> Bool {
+        var peer = sockaddr_storage()
+        let router = cdescriptors_accept(self.listener, &peer, MemoryLayout<sockaddr_storage>.size)
+        guard router >= 0 else { return ![EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno) }
+        guard routers.count < Self.routerLimit else {
+            Glibc.close(router)
+            self.rejected("\(Self.routerLimit) routers are connected; one more was turned away")
+            return true
+        }
+        routers.append(router)
+        return true
+    }
+
+    /// Takes packets that wait; those that are left are met at the next look. `false` when the router is gone.
     private func receive(from router: CInt) -> Bool {
-        var packet: (UInt8, UInt8) = (0, 0)
-        while true {
+        for _ in 0..<Self.packetsPerTurn {
+            // One byte more than a packet has, so that a longer one is seen to be none.
+            var packet: (UInt8, UInt8) = (0, 0)
             var descriptor: CInt = -1
             let count = cdescriptors_receive_descriptor(router, &packet, 2, &descriptor)
             if count < 0 { return errno == EAGAIN || errno == EINTR }
-            if descriptor < 0 {
-                if count == 0 { return false }
-                self.rejected("packet without a descriptor")
-            } else if packet.0 == Self.version {
-                self.adopt(descriptor)
+            if count == 0, descriptor < 0 { return false }
+            if let fault = Self.fault(count, packet.0, descriptor) {
+                if descriptor >= 0 { Glibc.close(descriptor) }
+                self.rejected(fault)
             } else {
-                Glibc.close(descriptor)
-                self.rejected(
-                    "packet of version \(packet.0), wanted \(Self.version): update router and gateway together")
+                self.adopt(descriptor)
             }
         }
+        return true
+    }
+
+    /// What is wrong with a packet; `nil` for a hand-off.
+    private static func fault(_ count: Int, _ version: UInt8, _ descriptor: CInt) -> String? {
+        guard descriptor >= 0 else { return "packet without a descriptor" }
+        guard count == 1 else { return "packet of \(count == 0 ? "no bytes" : "several bytes"), wanted one" }
+        guard version == Self.version else {
+            return "packet of version \(version), wanted \(Self.version): update router and gateway together"
+        }
+        guard Self.option(SO_TYPE, of: descriptor) == CInt(SOCK_STREAM.rawValue),
+            Self.option(SO_ACCEPTCONN, of: descriptor) == 0
+        else { return "descriptor of something that is no connected stream socket" }
+        return nil
+    }
+
+    private static func option(_ name: CInt, of descriptor: CInt) -> CInt? {
+        var value: CInt = 0
+        var size = socklen_t(MemoryLayout<CInt>.size)
+        return getsockopt(descriptor, SOL_SOCKET, name, &value, &size) == 0 ? value : nil
     }
 
     private static func bind(_ path: String, mode: UInt32) throws -> CInt {
+        guard let address = UnixSocketAddress(path: path) else {
+            throw IOError(
+                errnoCode: ENAMETOOLONG,
+                reason: "a socket's path has at most \(UnixSocketAddress.pathBytes) bytes: \(path)")
+        }
         let descriptor = socket(
             AF_UNIX, CInt(SOCK_SEQPACKET.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
         guard descriptor >= 0 else { throw IOError(errnoCode: errno, reason: "socket") }
-        do {
-            var address = try Self.address(path)
-            let size = socklen_t(MemoryLayout<sockaddr_un>.size)
-            let status = withUnsafePointer(to: &address) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer -> CInt in
-                    // A file that answers nobody is what a killed gateway left behind.
-                    if connect(descriptor, pointer, size) != 0, errno == ECONNREFUSED { unlink(path) }
-                    return Glibc.bind(descriptor, pointer, size)
-                }
-            }
-            guard status == 0 else { throw IOError(errnoCode: errno, reason: "bind \(path)") }
-            guard chmod(path, mode) == 0, listen(descriptor, 128) == 0 else {
-                throw IOError(errnoCode: errno, reason: "listen \(path)")
-            }
-            return descriptor
-        } catch {
+        // A file that answers nobody is what a killed gateway left behind.
+        if !address.connect(descriptor), errno == ECONNREFUSED { unlink(path) }
+        guard address.bind(descriptor), chmod(path, mode) == 0, listen(descriptor, 128) == 0 else {
+            let error = IOError(errnoCode: errno, reason: "listen \(path)")
             Glibc.close(descriptor)
             throw error
         }
-    }
-
-    private static func address(_ path: String) throws -> sockaddr_un {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let bytes = Array(path.utf8)
-        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
-            throw IOError(
-                errnoCode: ENAMETOOLONG,
-                reason: "socket path of \(bytes.count) bytes, at most 107 are possible: \(path)")
-        }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
-        return address
+        return descriptor
     }
 }

@@ -3,6 +3,7 @@ import Glibc
 package import Logging
 package import NIOCore
 package import Settings
+import Sockets
 import Synchronization
 
 /// Accepts connections, looks at the first bytes without consuming them, and gives each connection away:

@@ -1,5 +1,6 @@
 import CDescriptors
 import Glibc
+import Sockets
 
 /// One gateway that takes browsers' sockets on this host.
 package enum GatewayHandoff: Sendable {

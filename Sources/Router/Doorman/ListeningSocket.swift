@@ -1,5 +1,6 @@
 import Glibc
 import Settings
+import Sockets
 
 /// One listening stream socket, non-blocking and close-on-exec.
 ///
