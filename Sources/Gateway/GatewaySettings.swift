@@ -17,9 +17,10 @@ package enum GatewaySettings {
     package static let allowedOrigins = Setting(
         "gateway.allowed_origins", default: Self.defaults.allowedOrigins, kind: .origins,
         help: """
-            Origins whose pages may connect, beside those of the same host; "*" lets in all. Others are refused with 403. A \
-            route's allowed_origins count instead of these.
-            """, example: "[\"https://example.org\", \"https://*.example.org\"]")
+            Origins whose pages may connect; others are refused with 403. "self" is the host that the page connects to, \
+            ".example.org" a domain with its subdomains, "*" lets in all. A list replaces the default: name "self" in it to \
+            keep the own host. A route's allowed_origins count instead of these, in the same way.
+            """, example: "[\"self\", \"https://example.org\", \"https://.example.net\"]")
 
     package static let trustedProxies = Setting(
         "gateway.trusted_proxies", default: Self.defaults.trustedProxies, kind: .proxies,
@@ -64,7 +65,7 @@ package enum GatewaySettings {
     package static let pingInterval = Setting(
         "gateway.ping_interval", default: .seconds(Self.defaults.session.pingInterval), in: Self.wholeTimes,
         help: """
-            How often a quiet browser is pinged, and an event stream gets a comment. Shorter than the read timeout of a proxy \
+            How often a browser is pinged, and an event stream gets a comment. Shorter than the read timeout of a proxy \
             in front.
             """)
 

@@ -72,8 +72,10 @@ extension SettingKind where Value == String {
     package static var string: SettingKind<String> { .string() }
 
     /// One of a few words.
-    package static func oneOf(_ words: [String]) -> SettingKind<String> {
-        let names = words.map { "\"\($0)\"" }
+    ///
+    /// - Parameter other: what may stand there beside them, for the message; it is not read here.
+    package static func oneOf(_ words: [String], or other: String? = nil) -> SettingKind<String> {
+        let names = words.map { "\"\($0)\"" } + (other.map { [$0] } ?? [])
         let wanted =
             names.count > 1 ? names.dropLast().joined(separator: ", ") + " or \(names.last ?? "")" : names.joined()
         @Sendable func check(_ text: String?) throws(SettingMismatch) -> String {

@@ -36,7 +36,7 @@ struct GatewayCommand: AsyncParsableCommand {
             configuration: configuration, layer: channelLayer, eventLoopGroup: runtime.group,
             ask: gateway.ask(client), logger: runtime.logger)
         let part = GatewayPart(
-            server: server, listen: gateway.listen, drainTime: configuration.drainTime,
+            server: server, process: gateway, drainTime: configuration.drainTime,
             connectionLimit: configuration.limits.total, descriptors: runtime.descriptors, layer: layer.name,
             logger: runtime.logger)
         try await runtime.run([LayerPart(layer: channelLayer), part], reload: self.options.reloader())

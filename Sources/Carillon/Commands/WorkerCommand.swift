@@ -31,6 +31,7 @@ struct WorkerCommand: AsyncParsableCommand {
                 "The memory layer reaches only this process: no gateway hears what is published here")
         }
         let server = try WorkerServer(
+            // The gateways are other processes: `/api/info` tells of none.
             try site.application(layer: channelLayer) { [] }, configuration: workers, group: runtime.group,
             logger: runtime.logger, metrics: WorkersMetrics())
         try await runtime.run(

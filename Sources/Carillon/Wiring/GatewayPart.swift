@@ -39,39 +39,21 @@ enum GatewayProcessSettings {
 
 /// The same as values.
 struct GatewayProcessConfiguration {
-    var listen: [GatewayServer.Address]
-    let socketMode: UInt32
+    var listen: [ListenAddress]
+    var socketMode: UInt32
     let askTimeout: TimeAmount
     let askLimit: Int
 
     init(reading reader: SettingsReader) {
-        let mode = GatewayProcessSettings.mode(reader.value(GatewayProcessSettings.socketMode)) ?? 0o600
-        self.socketMode = mode
-        self.listen = reader.value(GatewayProcessSettings.listen).map { GatewayServer.Address($0, mode: mode) }
+        self.socketMode = GatewayProcessSettings.mode(reader.value(GatewayProcessSettings.socketMode)) ?? 0o600
+        self.listen = reader.value(GatewayProcessSettings.listen)
         self.askTimeout = TimeAmount(reader.value(GatewayProcessSettings.askTimeout))
         self.askLimit = reader.value(GatewayProcessSettings.askLimit)
     }
 
     /// How the gateway asks the workers behind `client`.
     func ask(_ client: UpstreamClient) -> AskWorker {
-        { [askTimeout, askLimit] request, loop in
-            let question = UpstreamRequest(
-                method: request.head.method, target: request.head.target, fields: request.head.fields,
-                body: request.body)
-            return client.ask(question, timeout: askTimeout, limit: askLimit, on: loop)
-                .map { AskAnswer(status: $0.status, body: $0.body) }
-        }
-    }
-}
-
-extension GatewayServer.Address {
-    init(_ address: ListenAddress, mode: UInt32) {
-        self =
-            switch address {
-            case .tcp(let host, let port): .tcp(host: host, port: port)
-            case .unix(let path): .unix(path: path, mode: mode)
-            case .descriptor(let number): .descriptor(number)
-            }
+        client.asking(timeout: self.askTimeout, limit: self.askLimit)
     }
 }
 
@@ -79,7 +61,7 @@ extension GatewayServer.Address {
 struct GatewayPart: Part {
     let name = "gateway"
     let server: GatewayServer
-    let listen: [GatewayServer.Address]
+    let process: GatewayProcessConfiguration
     let drainTime: Duration
     /// `gateway.connection_limit`.
     let connectionLimit: Int
@@ -90,9 +72,9 @@ struct GatewayPart: Part {
 
     func start() async throws {
         var addresses: [String] = []
-        for address in self.listen {
+        for address in self.process.listen {
             do {
-                addresses.append("\(try await self.server.listen(on: address))")
+                addresses.append("\(try await self.server.listen(on: address, socketMode: self.process.socketMode))")
             } catch {
                 throw Failure("\(address): \(ListenProblem.text(of: error))")
             }

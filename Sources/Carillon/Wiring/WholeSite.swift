@@ -31,7 +31,7 @@ struct WholeSite {
         }
         if !isGiven(GatewayProcessSettings.listen) { whole.gatewayProcess.listen = [] }
         // Also in one process: requests after the first of a connection are tunnelled.
-        whole.gatewayProcess.listen.append(.unix(path: folder.path + "/gateway.sock", mode: 0o600))
+        whole.gatewayProcess.listen.append(.unix(path: folder.path + "/gateway.sock"))
 
         self.isDemonstration = !isGiven(RouteConfiguration.setting)
         if self.isDemonstration {
@@ -80,14 +80,15 @@ struct WholeSite {
         var routing = whole.router
         routing.gateways = [self.endpoint(of: gateway)]
         let router = Router(routing, group: group, workers: workers, logger: Logger(label: "router"))
+        let node = GatewayNode(gateway.context, listen: whole.router.listen)
         let worker = try WorkerServer(
-            try whole.site.application(layer: layer) { [] }, configuration: whole.workers, group: group,
+            try whole.site.application(layer: layer) { [node.info] }, configuration: whole.workers, group: group,
             logger: Logger(label: "worker"), metrics: WorkersMetrics())
         let front = PartsTogether(
             name: "router and gateway",
             parts: [
                 GatewayPart(
-                    server: gateway, listen: whole.gatewayProcess.listen, drainTime: whole.gateway.drainTime,
+                    server: gateway, process: whole.gatewayProcess, drainTime: whole.gateway.drainTime,
                     connectionLimit: whole.gateway.limits.total, descriptors: self.runtime.descriptors,
                     layer: whole.layer.name, logger: Logger(label: "gateway")),
                 RouterPart(router: router, drainTime: TimeAmount(whole.routerDrainTime)),

@@ -5,6 +5,8 @@ import Synchronization
 /// wires stand together. Read once per arriving message, from any thread; written when a list begins or ends.
 final class Audiences: Sendable {
     private let lists = Mutex<[GroupName: ContiguousArray<FollowerList>]>([:])
+    /// Pairs of a browser and a group it follows; kept by the shards.
+    let subscriptions = Atomic<Int>(0)
 
     /// The lists of `group`; `nil` when nobody here follows it.
     func lists(of group: GroupName) -> ContiguousArray<FollowerList>? {

@@ -11,7 +11,8 @@ final class FeedKeeper: @unchecked Sendable {
         case ready
     }
     private struct Group {
-        var shards: Int
+        /// By name and not by number: a shard that was refused may still say that it unfollows.
+        var shards: Set<ObjectIdentifier>
         var state: Following
     }
 
@@ -27,14 +28,15 @@ final class FeedKeeper: @unchecked Sendable {
     /// A shard has its first follower of `group`.
     ///
     /// - Parameter ready: called once, on the home loop. With an error, the shard does not follow.
-    func follow(_ group: GroupName, ready: @escaping @Sendable (LayerError?) -> Void) {
+    func follow(_ group: GroupName, for shard: HubShard, ready: @escaping @Sendable (LayerError?) -> Void) {
+        let shard = ObjectIdentifier(shard)
         self.home.execute {
             guard var known = self.groups[group] else {
-                self.groups[group] = Group(shards: 1, state: .joining(waiting: [ready]))
+                self.groups[group] = Group(shards: [shard], state: .joining(waiting: [ready]))
                 self.feed.follow(group) { error in self.home.execute { self.followed(group, error) } }
                 return
             }
-            known.shards &+= 1
+            known.shards.insert(shard)
             switch known.state {
             case .ready: ready(nil)
             case .joining(let waiting): known.state = .joining(waiting: waiting + [ready])
@@ -44,11 +46,10 @@ final class FeedKeeper: @unchecked Sendable {
     }
 
     /// A shard has lost its last follower of `group`.
-    func unfollow(_ group: GroupName) {
+    func unfollow(_ group: GroupName, for shard: HubShard) {
+        let shard = ObjectIdentifier(shard)
         self.home.execute {
-            guard var known = self.groups[group] else { return }
-            known.shards &-= 1
-            self.groups[group] = known
+            guard self.groups[group]?.shards.remove(shard) != nil else { return }
             self.endIfUnwanted(group)
         }
     }
@@ -68,7 +69,7 @@ final class FeedKeeper: @unchecked Sendable {
     }
 
     private func endIfUnwanted(_ group: GroupName) {
-        guard let known = self.groups[group], known.shards <= 0, case .ready = known.state else { return }
+        guard let known = self.groups[group], known.shards.isEmpty, case .ready = known.state else { return }
         self.groups[group] = nil
         self.feed.unfollow(group)
     }

@@ -1,5 +1,6 @@
 package import ChannelLayer
 package import NIOCore
+import Synchronization
 package import Telemetry
 
 /// Fans out what arrives from the layer: one arrival per gateway, one frame per rules and wire, one hand-over per event
@@ -30,10 +31,17 @@ package final class Hub: GroupFeedListener {
     }
 
     /// Connects the hub to a layer. Called once, before the first browser.
-    package func start(on layer: any ChannelLayer) {
+    ///
+    /// - Parameter runsClock: whether seconds pass by themselves; if not, `passSecond` makes them.
+    package func start(on layer: any ChannelLayer, runsClock: Bool = true) {
         guard let home = self.shards.first?.eventLoop else { return }
         let keeper = FeedKeeper(feed: layer.openFeed(self), home: home)
-        for shard in self.shards { shard.start(with: keeper) }
+        for shard in self.shards { shard.start(with: keeper, runsClock: runsClock) }
+    }
+
+    /// Moves the time of pings, limits and timeouts on by one second.
+    package func passSecond() async throws {
+        for shard in self.shards { try await shard.eventLoop.submit { shard.tick() }.get() }
     }
 
     /// Hears nothing more.
@@ -73,6 +81,9 @@ package final class Hub: GroupFeedListener {
 
     /// Groups with followers in this process.
     package var groupCount: Int { self.audiences.groupCount }
+
+    /// Pairs of a browser and a group it follows in this process.
+    package var subscriptionCount: Int { self.audiences.subscriptions.load(ordering: .relaxed) }
 
     private func outcome(for message: LayerMessage, by form: Form) -> RuleOutcome {
         guard self.ruleSets.indices.contains(form.ruleSet) else { return .drop(.noRule) }

@@ -1,5 +1,6 @@
 import ChannelLayer
 package import NIOCore
+import Synchronization
 
 /// The part of the hub that belongs to one event loop: its sessions, whom they follow, their timers.
 ///
@@ -15,6 +16,8 @@ package final class HubShard: @unchecked Sendable {
 
     private var groups: [GroupName: ShardGroup] = [:]
     private(set) var sessions: ContiguousArray<Session> = []
+    /// Sessions whose connection has not ended, also those that have been sent away; kept by the sessions.
+    var living = 0
     var wheel = TimerWheel<Session>()
     /// Connections that are not let in yet.
     var handshakes = TimerWheel<ConnectionHandler>()
@@ -35,11 +38,13 @@ package final class HubShard: @unchecked Sendable {
         self.metrics = metrics
     }
 
-    func start(with keeper: FeedKeeper) {
+    /// - Parameter runsClock: whether seconds pass by themselves.
+    func start(with keeper: FeedKeeper, runsClock: Bool) {
         let inbox = ShardInbox(eventLoop: self.eventLoop) { [weak self] in self?.drain() }
         self.eventLoop.execute {
             self.keeper = keeper
             self.inboxBox = inbox
+            guard runsClock else { return }
             self.ticking = self.eventLoop.scheduleRepeatedTask(
                 initialDelay: .seconds(1), delay: .seconds(1)
             ) { [weak self] _ in self?.tick() }
@@ -90,7 +95,7 @@ package final class HubShard: @unchecked Sendable {
             entry.wanted &-= 1
             guard entry.wanted <= 0 else { continue }
             self.groups[group] = nil
-            if entry.isFollowed { self.keeper?.unfollow(group) }
+            if entry.isFollowed { self.keeper?.unfollow(group, for: self) }
         }
     }
 
@@ -98,7 +103,7 @@ package final class HubShard: @unchecked Sendable {
         guard let keeper = self.keeper else { return }
         entry.isFollowed = true
         let entry = NIOLoopBound(entry, eventLoop: self.eventLoop)
-        keeper.follow(group) { error in
+        keeper.follow(group, for: self) { error in
             self.eventLoop.execute { self.followed(entry.value, error) }
         }
     }
@@ -130,6 +135,7 @@ package final class HubShard: @unchecked Sendable {
             }
             session.memberships.append(list.add(session, shared: isShared))
         }
+        self.audiences.subscriptions.wrappingAdd(session.memberships.count, ordering: .relaxed)
     }
 
     /// Forgets a session. What is still staged or on a pass for it is dropped with it.
@@ -143,6 +149,7 @@ package final class HubShard: @unchecked Sendable {
         session.registryIndex = -1
         let memberships = session.memberships
         session.memberships = []
+        self.audiences.subscriptions.wrappingSubtract(memberships.count, ordering: .relaxed)
         for membership in memberships {
             let list = membership.list
             list.remove(membership)
@@ -193,9 +200,7 @@ package final class HubShard: @unchecked Sendable {
             room &-= 1
         }
         self.isRunning = !self.queued.isEmpty || !self.staged.isEmpty
-        guard self.isRunning else { return }
-        // Not `execute`: the loop runs all such tasks before it looks at its sockets again.
-        self.eventLoop.assumeIsolated().scheduleTask(in: .microseconds(20)) { self.run() }
+        if self.isRunning { self.nextTurn { self.run() } }
     }
 
     private func count(_ deliveries: Int) {
@@ -204,31 +209,47 @@ package final class HubShard: @unchecked Sendable {
 
     // MARK: Time
 
-    private func tick() {
+    /// A second has passed.
+    func tick() {
         self.now &+= 1
         for session in self.wheel.tick() { session.timeIsUp() }
         for connection in self.handshakes.tick() { connection.timeIsUp() }
     }
 
-    /// Sends everybody away, evenly over `duration`. Returns when all have gone, or some seconds later at the latest.
+    private static let drainStep = Duration.milliseconds(50)
+
+    /// Sends everybody away, evenly over `duration`. Returns when all have gone; at the latest a second after `duration`,
+    /// which is for those who have not read their close yet.
     func drain(within duration: Duration) async {
-        let steps = max(Int(duration / .milliseconds(50)), 1)
-        for step in 0..<steps {
+        let steps = max(Int(duration / Self.drainStep), 1)
+        let grace = Int(.seconds(1) / Self.drainStep)
+        for step in 0..<(steps + grace) {
             let isDone = try? await self.eventLoop.submit {
-                let share = (self.sessions.count + steps - step - 1) / (steps - step)
+                let left = max(steps - step, 1)
+                let share = (self.sessions.count + left - 1) / left
                 for session in Array(self.sessions.suffix(share)) {
                     session.sendAway(.serviceRestart, reason: "restart")
                 }
-                return self.sessions.isEmpty
+                return self.living == 0
             }.get()
             if isDone != false { break }
-            try? await Task.sleep(for: .milliseconds(50))
+            try? await Task.sleep(for: Self.drainStep)
         }
     }
 
-    /// The layer was away: those whose route wants to know are told.
-    func tellGap() {
-        for session in Array(self.sessions) { session.tellGap() }
+    /// The layer was away: those whose route wants to know are told, a slice of them in each loop turn.
+    func tellGap() { self.tellGap(Array(self.sessions)[...]) }
+
+    private func tellGap(_ sessions: ArraySlice<Session>) {
+        for session in sessions.prefix(self.slice) { session.tellGap() }
+        let rest = sessions.dropFirst(self.slice)
+        guard !rest.isEmpty else { return }
+        self.nextTurn { self.tellGap(rest) }
+    }
+
+    /// Runs `body` after the loop has looked at its sockets; `execute` would run it before.
+    private func nextTurn(_ body: @escaping () -> Void) {
+        self.eventLoop.assumeIsolated().scheduleTask(in: .microseconds(20), body)
     }
 }
 

@@ -28,6 +28,9 @@ package struct ConnectionCounts: Sendable {
 
     package init(limits: ConnectionLimits) { self.limits = limits }
 
+    /// Different users that are connected.
+    package var users: Int { self.byUser.count }
+
     /// Counts a connection by its address.
     ///
     /// - Throws: `totalLimit` or `addressLimit`; nothing was counted then.

@@ -62,7 +62,10 @@ package struct OriginCheck: Hashable, Sendable {
         }
         guard let parsed = WebOrigin(origin), self.patterns.contains(where: { Self.matches($0, parsed, host: host) })
         else {
-            throw Refusal(.origin, "origin \"\(origin)\" is not allowed; gateway.allowed_origins lists those that are")
+            throw Refusal(
+                .origin,
+                "origin \"\(origin)\" is not allowed for host \"\(handshake.requestedHost ?? "")\"; "
+                    + "allowed_origins of the route or the gateway lists those that are")
         }
     }
 
@@ -97,6 +100,6 @@ package struct OriginCheck: Hashable, Sendable {
         default:
             throw Refusal(.origin, "a page of another site loads this address without telling its origin")
         }
-        throw Refusal(.origin, "the request has cookies and no origin; gateway.allowed_origins does not name \"self\"")
+        throw Refusal(.origin, "the request has cookies and no origin, and allowed_origins does not name \"self\"")
     }
 }

@@ -10,6 +10,8 @@ package struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
         case badCredentials = "bad_credentials"
         /// The worker that decides did not answer usefully in time. Trying again later helps.
         case authenticationUnavailable = "authentication_unavailable"
+        /// The layer could not follow the groups. Trying again later helps.
+        case layerUnavailable = "layer_unavailable"
         /// A template gave no valid group name.
         case invalidGroup = "invalid_group"
         /// The route serves this host only.
@@ -36,7 +38,7 @@ package struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
         switch self.reason {
         case .origin, .unauthenticated, .badCredentials, .invalidGroup, .notLoopback: 403
         case .userLimit, .addressLimit: 429
-        case .authenticationUnavailable, .totalLimit: 503
+        case .authenticationUnavailable, .layerUnavailable, .totalLimit: 503
         }
     }
 
@@ -49,7 +51,7 @@ package struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
         case .origin, .invalidGroup, .notLoopback: 4503
         case .userLimit, .addressLimit: 4429
         // Try again later (registered with IANA for RFC 6455).
-        case .authenticationUnavailable, .totalLimit: 1013
+        case .authenticationUnavailable, .layerUnavailable, .totalLimit: 1013
         }
     }
 
@@ -60,6 +62,7 @@ package struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
         case .unauthenticated: "not authenticated"
         case .badCredentials: "credentials not valid"
         case .authenticationUnavailable: "authentication not available, try again later"
+        case .layerUnavailable: "no messages at the moment, try again later"
         case .invalidGroup: "not allowed"
         case .notLoopback: "this route serves its own host only"
         case .userLimit: "too many connections of this user"

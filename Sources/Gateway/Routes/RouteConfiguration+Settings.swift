@@ -1,4 +1,6 @@
 import ChannelLayer
+import JSON
+import NIOCore
 package import Settings
 
 extension RouteConfiguration {
@@ -57,7 +59,7 @@ extension RouteConfiguration {
             try GroupName($0).text
         }
         let origins = node.child("allowed_origins").flatMap { OriginCheck(reading: $0) }
-        let gap = node.oneOf("on_gap", GapBehaviour.self)
+        let gap = node.child("on_gap").flatMap { GapBehaviour(reading: $0) }
         let refusal = node.oneOf("refuse", RefusalForm.self)
         guard let path, let authentication, let receive else { return nil }
         self.init(path: path, authentication: authentication, groups: groups, rules: rules, receive: receive)
@@ -66,6 +68,29 @@ extension RouteConfiguration {
         self.origins = origins
         self.gap = gap ?? self.gap
         self.refusal = refusal ?? self.refusal
+    }
+}
+
+extension RouteConfiguration.GapBehaviour {
+    /// `"ignore"`, `"close"` or `{"send": VALUE}`
+    fileprivate init?(reading node: SettingsNode) {
+        guard node.isObject else {
+            guard let word = node.read(SettingKind<String>.oneOf(["ignore", "close"], or: "{\"send\": …}")) else {
+                return nil
+            }
+            self = word == "close" ? .close : .ignore
+            return
+        }
+        node.allow(["send"])
+        guard let message = node.child("send") else {
+            // Of a key with another name the reader knows already.
+            guard node.value.object?.isEmpty == true else { return nil }
+            node.missing("send", wanted: "the JSON that browsers are sent, for example {\"type\": \"gap\"}")
+            return nil
+        }
+        var json = ByteBuffer()
+        json.writeJSON(message.value)
+        self = .send(JSONText(unchecked: json))
     }
 }
 

@@ -1,4 +1,5 @@
 package import ChannelLayer
+package import JSON
 
 /// A plain route: who may connect under a path, which groups the connection follows, what becomes of messages in either
 /// direction.
@@ -27,11 +28,13 @@ package struct RouteConfiguration: Sendable {
     }
 
     /// What connections do when the layer may have missed messages.
-    package enum GapBehaviour: String, Hashable, Sendable, CaseIterable {
+    package enum GapBehaviour: Hashable, Sendable {
         /// Nothing: the page does not mind.
         case ignore
-        /// They are closed with 1013, so that the page connects again and loads its state anew.
+        /// They are closed with 1012 "gap", so that the page connects again and loads its state anew.
         case close
+        /// They stay and are sent this text, by which the page knows that it must load its state anew.
+        case send(JSONText)
     }
 
     /// Groups of one connection at most.

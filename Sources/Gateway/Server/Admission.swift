@@ -66,7 +66,7 @@ final class Admission {
                 completion(.accepted(self.info(plan)))
                 return
             }
-            let refusal = Refusal(.authenticationUnavailable, "groups cannot be followed: \(error)")
+            let refusal = Refusal(.layerUnavailable, "groups cannot be followed: \(error)")
             completion(self.refuse(refusal, on: shard))
         }
     }
@@ -123,9 +123,18 @@ enum Opening {
                 to: key, subprotocol: handshake.subprotocolForToken, compression: compression, into: &bytes)
         case .eventStream:
             // The stream ends with the connection. nginx must not collect it, nor anybody keep it.
-            bytes.writeStaticString(
-                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nConnection: close\r\n\r\n"
-            )
+            var fields = HeaderFields([
+                ("Content-Type", "text/event-stream"), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"),
+                ("Connection", "close"),
+            ])
+            // A page of another origin was let in: without these its browser would hide the stream from it (the Fetch
+            // standard, CORS), as it does not for a WebSocket.
+            if let origin = handshake.head.fields["Origin"] {
+                fields.append("Access-Control-Allow-Origin", origin)
+                fields.append("Access-Control-Allow-Credentials", "true")
+                fields.append("Vary", "Origin")
+            }
+            bytes.writeResponseHead(ResponseHead(version: .http11, status: 200, fields: fields))
             bytes.writeString("retry: \(context.configuration.eventStreamRetry)\n\n")
         }
         return bytes

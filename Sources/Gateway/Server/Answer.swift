@@ -3,18 +3,27 @@ import NIOCore
 
 /// A short HTTP answer, ready for the wire. It always says `Connection: close`.
 struct Answer {
-    let bytes: ByteBuffer
+    let status: Int
+    private let head: ByteBuffer
+    private let body: ByteBuffer
 
-    init(status: Int, fields: [(String, String)] = [], contentType: String, body: ByteBuffer, withoutBody: Bool = false)
-    {
+    init(status: Int, fields: [(String, String)] = [], contentType: String, body: ByteBuffer) {
         var headers = HeaderFields(fields)
         headers.append("Content-Type", contentType)
         headers.append("Content-Length", String(body.readableBytes))
         headers.append("Connection", "close")
-        var bytes = ByteBuffer()
-        bytes.writeResponseHead(ResponseHead(version: .http11, status: status, fields: headers))
-        if !withoutBody { bytes.writeImmutableBuffer(body) }
-        self.bytes = bytes
+        var head = ByteBuffer()
+        head.writeResponseHead(ResponseHead(version: .http11, status: status, fields: headers))
+        self.status = status
+        self.head = head
+        self.body = body
+    }
+
+    /// - Parameter method: of the request; an answer to HEAD has the fields of a body and no body.
+    func bytes(to method: String) -> ByteBuffer {
+        var bytes = self.head
+        if method != "HEAD" { bytes.writeImmutableBuffer(self.body) }
+        return bytes
     }
 
     /// A status with one sentence for the person who looks.

@@ -16,7 +16,6 @@ enum BrowserModule {
         // A page of any origin may import it: it is public, and says nothing of anybody.
         let fields = [("Cache-Control", "public, max-age=300"), ("Access-Control-Allow-Origin", "*")]
         return Answer(
-            status: 200, fields: fields, contentType: "text/javascript; charset=utf-8", body: Self.bytes,
-            withoutBody: head.method == "HEAD")
+            status: 200, fields: fields, contentType: "text/javascript; charset=utf-8", body: Self.bytes)
     }
 }

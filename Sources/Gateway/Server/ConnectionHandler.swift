@@ -25,6 +25,8 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
     private let context: GatewayContext
     private let shard: HubShard
     private var phase: Phase
+    /// Of the request; empty before it is there.
+    private var method = ""
 
     init(context: GatewayContext, shard: HubShard) {
         self.context = context
@@ -76,7 +78,7 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
         guard let context = self.timeoutContext else { return }
         switch self.phase {
         case .head, .admitting:
-            self.context.metrics.badRequest()
+            self.context.wrong(408, "The request did not come in time.", from: Self.peer(context))
             self.refuse(Answer.text(408, "The request did not come in time."), context)
         case .answered: self.end(context)
         case .session, .ended: break
@@ -96,13 +98,18 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
             self.phase = .admitting(input)
             self.admit(head, context)
         } catch {
-            self.context.metrics.badRequest()
+            self.context.wrong(error.status, error.message, from: Self.peer(context))
             self.refuse(Answer.text(error.status, error.message), context)
         }
     }
 
+    private static func peer(_ context: ChannelHandlerContext) -> Peer {
+        Peer(local: context.localAddress, remote: context.remoteAddress)
+    }
+
     private func admit(_ head: RequestHead, _ context: ChannelHandlerContext) {
-        switch self.context.request(head, from: Peer(context.remoteAddress)) {
+        self.method = head.method
+        switch self.context.request(head, from: Self.peer(context)) {
         case .answer(let answer): self.refuse(answer, context)
         case .admit(let admission):
             let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
@@ -119,6 +126,9 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
         }
         switch outcome {
         case .refused(let answer): self.refuse(answer, context)
+        case .accepted where self.context.isDraining:
+            admission.undo(on: self.shard)
+            self.refuse(GatewayContext.stopping, context)
         case .accepted(let info): self.open(info, early, refusal: nil, context)
         case .acceptedToClose(let info, let refusal): self.open(info, early, refusal: refusal, context)
         }
@@ -149,7 +159,7 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
     private func refuse(_ answer: Answer, _ context: ChannelHandlerContext) {
         self.phase = .answered
         self.shard.handshakes.set(self, after: 5)
-        context.writeAndFlush(self.wrapOutboundOut(answer.bytes), promise: nil)
+        context.writeAndFlush(self.wrapOutboundOut(answer.bytes(to: self.method)), promise: nil)
         // Our side first: closing both at once while the browser still sends would destroy the answer on its way.
         context.close(mode: .output, promise: nil)
     }

@@ -33,7 +33,7 @@ package final class GatewayContext: Sendable {
         self.ask = ask
         self.log = BoundedLog(logger)
         self.routes = try GatewayRoutes(configuration.routes, ask: ask)
-        self.origins = try OriginCheck(allowing: ["self"] + configuration.allowedOrigins)
+        self.origins = try OriginCheck(allowing: configuration.allowedOrigins)
         self.proxies = try TrustedProxies(configuration.trustedProxies)
         self.frames = FrameBuilder(
             compresses: configuration.compression, epoch: UInt64(WallClock.seconds()) << 16 | .random(in: 0...0xFFFF))
@@ -50,50 +50,61 @@ package final class GatewayContext: Sendable {
         case admit(Admission)
     }
 
+    /// What a gateway says that takes no browsers any more.
+    static let stopping = Answer.text(
+        503, "This gateway is stopping. Come back in a moment.", fields: [("Retry-After", "1")])
+
     /// What a request is, as far as it can be said without waiting.
     func request(_ head: RequestHead, from peer: Peer) -> Request {
-        if self.draining.load(ordering: .relaxed) {
-            return .answer(
-                .text(503, "This gateway is stopping. Come back in a moment.", fields: [("Retry-After", "1")]))
-        }
+        if self.isDraining { return .answer(Self.stopping) }
         let path = head.path
         if path == self.configuration.pathPrefix + "carillon.js" {
             return .answer(BrowserModule.answer(to: head))
         }
-        guard let (route, captures) = self.routes.find(path) else {
-            return self.wrong(.text(404, "There is no route here."))
-        }
-        let client = ClientAddress(
-            peer: peer, forwardedFor: head.fields.values("x-forwarded-for"), realIP: head.fields["x-real-ip"],
-            trusted: self.proxies)
         do throws(WebSocketHandshake.Fault) {
-            let opening: Opening
-            let kind: Handshake.Kind
-            if WebSocketHandshake.isUpgrade(head) {
-                let key = try WebSocketHandshake.key(of: head)
-                let agreement =
-                    self.configuration.compression
-                    ? CompressionAgreement(offers: head.fields.values("sec-websocket-extensions")) : nil
-                opening = .webSocket(key: key, compression: agreement)
-                kind = .webSocket
-            } else if head.method == "GET", head.fields.accepts("text/event-stream") {
-                opening = .eventStream
-                kind = .eventStream
-            } else {
-                throw WebSocketHandshake.Fault(
-                    status: 426, message: "Open a WebSocket here, or an event stream (Accept: text/event-stream).")
+            guard let (route, captures) = self.routes.find(path) else {
+                throw WebSocketHandshake.Fault(status: 404, message: "There is no route here.")
             }
+            let (opening, kind) = try self.opening(for: head)
+            let client = ClientAddress(
+                peer: peer, forwardedFor: head.fields.values("x-forwarded-for"), realIP: head.fields["x-real-ip"],
+                trusted: self.proxies)
             let handshake = Handshake(head: head, kind: kind, client: client, captures: captures)
             return .admit(Admission(context: self, route: route, handshake: handshake, opening: opening))
         } catch {
-            let upgrade = error.status == 426 ? [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")] : []
-            return self.wrong(.text(error.status, error.message, fields: upgrade))
+            self.wrong(error.status, error.message, for: path, from: peer)
+            return .answer(.text(error.status, error.message, fields: error.fields))
         }
     }
 
-    private func wrong(_ answer: Answer) -> Request {
-        self.metrics.badRequest()
-        return .answer(answer)
+    /// What the request wants to open on a route.
+    private func opening(for head: RequestHead) throws(WebSocketHandshake.Fault) -> (Opening, Handshake.Kind) {
+        if WebSocketHandshake.isUpgrade(head) {
+            let key = try WebSocketHandshake.key(of: head)
+            let agreement =
+                self.configuration.compression
+                ? CompressionAgreement(offers: head.fields.values("sec-websocket-extensions")) : nil
+            return (.webSocket(key: key, compression: agreement), .webSocket)
+        }
+        guard head.method == "GET" else {
+            throw WebSocketHandshake.Fault(status: 405, message: "A WebSocket or an event stream is opened with GET.")
+        }
+        guard head.fields.accepts("text/event-stream") else {
+            throw WebSocketHandshake.Fault(
+                status: 426, message: "Open a WebSocket here, or an event stream (Accept: text/event-stream).")
+        }
+        return (.eventStream, .eventStream)
+    }
+
+    /// Counts and logs a request that is no valid handshake, or for no route.
+    func wrong(_ status: Int, _ message: String, for path: String = "", from peer: Peer) {
+        self.metrics.badRequests.increment()
+        self.log.log(
+            .info, "Request refused",
+            metadata: [
+                LogKey.status: "\(status)", LogKey.error: "\(message)", LogKey.target: "\(path.prefix(200))",
+                LogKey.peer: "\(ClientAddress(peer: peer, forwardedFor: [], realIP: nil, trusted: .none))",
+            ])
     }
 
     /// What is checked before anybody is asked.
@@ -126,8 +137,13 @@ package final class GatewayContext: Sendable {
         self.counts.withLock { $0.release(address, user: user) }
     }
 
-    /// Connections that are admitted or being admitted.
-    package var connectionCount: Int { self.counts.withLock { $0.total } }
+    /// What is held now.
+    package var census: GatewayCensus {
+        let (connections, users) = self.counts.withLock { ($0.total, $0.users) }
+        return GatewayCensus(
+            connections: connections, users: users, groups: self.hub.groupCount,
+            subscriptions: self.hub.subscriptionCount)
+    }
 
     // MARK: Sessions
 
@@ -148,36 +164,35 @@ package final class GatewayContext: Sendable {
     func opened(_ session: Session) {
         self.metrics.handshakes.increment()
         self.metrics.connections.increment()
-        self.log.log(.debug, "Browser connected", metadata: session.logMetadata)
+        self.log.log(.debug, "Browser connected", metadata: session.logMetadata())
     }
 
     func closed(_ session: Session, code: CloseCode, wasOpened: Bool) {
         if session.info.isCounted { self.uncount(session.info.address, user: session.info.user) }
         guard wasOpened else { return }
         self.metrics.connections.decrement()
-        var metadata = session.logMetadata
-        metadata[LogKey.closeCode] = "\(code.rawValue)"
-        self.log.log(.debug, "Browser gone", metadata: metadata)
+        self.log.log(
+            .debug, "Browser gone", metadata: session.logMetadata([LogKey.closeCode: "\(code.rawValue)"]))
     }
 
     func slow(_ session: Session, waitingBytes: Int) {
         self.metrics.slowCloses.increment()
-        var metadata = session.logMetadata
-        metadata[LogKey.queueBytes] = "\(waitingBytes)"
-        self.log.log(.info, "Connection closed as slow", metadata: metadata)
+        self.log.log(
+            .info, "Connection closed as slow", metadata: session.logMetadata([LogKey.queueBytes: "\(waitingBytes)"]))
     }
 
     func broken(_ session: Session, _ failure: WebSocketParser.Failure) {
-        self.metrics.protocolError()
-        var metadata = session.logMetadata
-        metadata[LogKey.closeCode] = "\(failure.code.rawValue)"
-        metadata[LogKey.error] = "\(failure.reason)"
-        self.log.log(.info, "Browser broke the protocol", metadata: metadata)
+        self.metrics.protocolErrors.increment()
+        self.log.log(
+            .info, "Browser broke the protocol",
+            metadata: session.logMetadata([
+                LogKey.closeCode: "\(failure.code.rawValue)", LogKey.error: "\(failure.reason)",
+            ]))
     }
 
     func tooFast(_ session: Session) {
-        self.metrics.saidTooMuch()
-        self.log.log(.info, "Browser said too much", metadata: session.logMetadata)
+        self.metrics.rateCloses.increment()
+        self.log.log(.info, "Browser said too much", metadata: session.logMetadata())
     }
 
     func refused(_ refusal: Refusal, _ handshake: Handshake) {
@@ -185,9 +200,15 @@ package final class GatewayContext: Sendable {
         self.log.log(
             refusal.status == 503 ? .warning : .info, "Browser refused",
             metadata: [
-                LogKey.reason: "\(refusal.reason.rawValue)", LogKey.error: "\(refusal.message)",
-                LogKey.peer: "\(handshake.client)", LogKey.route: "\(handshake.head.path.prefix(200))",
+                LogKey.reason: "\(refusal.reason.rawValue)", LogKey.status: "\(refusal.status)",
+                LogKey.error: "\(refusal.message)", LogKey.peer: "\(handshake.client)",
+                LogKey.target: "\(handshake.head.path.prefix(200))",
             ])
+    }
+
+    func handoffRejected(_ fault: String) {
+        self.metrics.badHandoffs.increment()
+        self.log.log(.warning, "Hand-off refused", metadata: [LogKey.error: "\(fault)"])
     }
 
     func adoptionFailed(_ error: any Error) {
@@ -199,4 +220,7 @@ package final class GatewayContext: Sendable {
     // MARK: The end
 
     func startDraining() { self.draining.store(true, ordering: .relaxed) }
+
+    /// Nobody is let in any more.
+    var isDraining: Bool { self.draining.load(ordering: .relaxed) }
 }

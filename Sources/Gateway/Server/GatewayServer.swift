@@ -3,30 +3,14 @@ import Glibc
 package import Logging
 package import NIOCore
 import NIOPosix
+package import Settings
 import Synchronization
 
 /// A gateway: listens, or is handed sockets, and serves browsers on its event loops until it is drained.
 package final class GatewayServer: Sendable {
-    /// Where a gateway can be reached.
-    package enum Address: Sendable, Hashable, CustomStringConvertible {
-        case tcp(host: String, port: Int)
-        case unix(path: String, mode: UInt32)
-        /// An inherited socket that is bound and perhaps listening.
-        case descriptor(CInt)
-
-        package var description: String {
-            switch self {
-            case .tcp(let host, let port): "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
-            case .unix(let path, _): "unix://\(path)"
-            case .descriptor(let number): "descriptor \(number)"
-            }
-        }
-    }
-
     private struct State {
         var listeners: [any Channel] = []
         var receiver: HandoffReceiver?
-        var isDraining = false
     }
 
     package let context: GatewayContext
@@ -34,46 +18,43 @@ package final class GatewayServer: Sendable {
     private let loops: [any EventLoop]
     private let turn = Atomic<Int>(0)
     private let state = Mutex(State())
-    private let logger: Logger
 
     /// - Parameters:
     ///   - layer: what carries the messages; the gateway does not close it.
     ///   - eventLoopGroup: every loop of it gets a shard of the hub.
     ///   - ask: how a worker is asked (authentication, messages for a worker); `nil` when no worker is configured.
+    ///   - runsClock: whether seconds pass by themselves; tests move them (`Hub.passSecond`).
     package init(
         configuration: GatewayConfiguration, layer: any ChannelLayer, eventLoopGroup: any EventLoopGroup,
-        ask: AskWorker? = nil, logger: Logger, metrics: GatewayMetrics = GatewayMetrics()
+        ask: AskWorker? = nil, logger: Logger, metrics: GatewayMetrics = GatewayMetrics(), runsClock: Bool = true
     ) throws {
         self.group = eventLoopGroup
         self.loops = Array(eventLoopGroup.makeIterator())
-        self.logger = logger
         self.context = try GatewayContext(
             configuration: configuration, layer: layer, eventLoops: self.loops,
             ask: ask ?? { _, loop in loop.makeFailedFuture(NoWorkers()) }, logger: logger,
             metrics: metrics)
-        self.context.hub.start(on: layer)
+        self.context.hub.start(on: layer, runsClock: runsClock)
     }
 
     // MARK: Listening
 
     /// Starts to accept browsers, and on a Unix socket also routers' hand-offs (`<path>.handoff`).
     ///
-    /// - Returns: the address with the port that was chosen, for `port: 0`.
+    /// - Parameter socketMode: permission bits of a Unix socket's files.
+    /// - Returns: the address with the port that was chosen, for port 0.
     @discardableResult
-    package func listen(on address: Address) async throws -> Address {
+    package func listen(on address: ListenAddress, socketMode: UInt32 = 0o600) async throws -> ListenAddress {
         let listener = try await self.bind(address)
         self.state.withLock { $0.listeners.append(listener) }
-        switch address {
-        case .tcp(let host, _): return .tcp(host: host, port: listener.localAddress?.port ?? 0)
-        case .unix(let path, let mode):
-            guard chmod(path, mode) == 0 else { throw IOError(errnoCode: errno, reason: "chmod \(path)") }
-            try self.receiveHandoffs(at: path + ".handoff", mode: mode)
-            return address
-        case .descriptor: return address
+        if case .unix(let path) = address {
+            guard chmod(path, socketMode) == 0 else { throw IOError(errnoCode: errno, reason: "chmod \(path)") }
+            try self.receiveHandoffs(at: path + ".handoff", mode: socketMode)
         }
+        return address.bound(toPort: listener.localAddress?.port)
     }
 
-    private func bind(_ address: Address) async throws -> any Channel {
+    private func bind(_ address: ListenAddress) async throws -> any Channel {
         let context = self.context
         let shards = self.context.hub.shards
         let bootstrap = ServerBootstrap(group: self.group)
@@ -87,7 +68,7 @@ package final class GatewayServer: Sendable {
             }
         switch address {
         case .tcp(let host, let port): return try await bootstrap.bind(host: host, port: port).get()
-        case .unix(let path, _):
+        case .unix(let path):
             return try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
         case .descriptor(let number): return try await bootstrap.withBoundSocket(number).get()
         }
@@ -116,20 +97,20 @@ package final class GatewayServer: Sendable {
     // MARK: Handed sockets
 
     private func receiveHandoffs(at path: String, mode: UInt32) throws {
-        let logger = self.logger
+        let context = self.context
         let receiver = try HandoffReceiver(
-            path: path, mode: mode, adopt: { [weak self] in self?.adopt(descriptor: $0) },
-            rejected: { logger.warning("Hand-off refused", metadata: ["error": "\($0)"]) })
+            path: path, mode: mode,
+            adopt: { [weak self] in
+                if let self { self.adopt(descriptor: $0) } else { close($0) }
+            },
+            rejected: { context.handoffRejected($0) })
         try receiver.start()
         self.state.withLock { $0.receiver = receiver }
     }
 
-    /// Takes over a browser's connected socket, from which nothing was read. From any thread, does not block.
+    /// Takes over a browser's connected socket, from which nothing was read. From any thread, does not block. A stopping
+    /// gateway answers it with 503.
     package func adopt(descriptor: CInt) {
-        guard !self.state.withLock({ $0.isDraining }) else {
-            close(descriptor)
-            return
-        }
         self.context.metrics.handoffs.increment()
         let turn = self.turn.wrappingAdd(1, ordering: .relaxed).oldValue & .max
         let loop = self.loops[turn % self.loops.count]
@@ -148,12 +129,11 @@ package final class GatewayServer: Sendable {
     /// they do not all come back to another gateway in the same second. Returns when all have gone, or a little after
     /// `duration` at the latest.
     package func drain(within duration: Duration) async {
+        self.context.startDraining()
         let (listeners, receiver) = self.state.withLock { state in
-            state.isDraining = true
             defer { state.listeners = [] }
             return (state.listeners, state.receiver)
         }
-        self.context.startDraining()
         receiver?.stop()
         for listener in listeners { try? await listener.close() }
         await withTaskGroup(of: Void.self) { group in

@@ -36,6 +36,8 @@ final class Session: WheelEntry {
     // Seconds of the shard's clock.
     private var heard: Int
     private var spoken: Int
+    /// When the next ping or comment is due, or the pong was.
+    private var beat = 0
     private var awaitsPong = false
     private var closesWhenDrained = false
     /// Whether it was counted among the connected.
@@ -54,6 +56,7 @@ final class Session: WheelEntry {
         self.context = context
         self.heard = shard.now
         self.spoken = shard.now
+        shard.living += 1
     }
 
     var form: Form { Form(ruleSet: self.info.route.ruleSet, wire: self.info.wire) }
@@ -64,8 +67,7 @@ final class Session: WheelEntry {
     func begin() {
         self.shard.enter(self)
         // The first ping comes at a random moment of the interval, so that not all come at once.
-        let interval = max(self.settings.pingInterval, 1)
-        self.shard.wheel.set(self, after: Int.random(in: 1...interval))
+        self.wait(Int.random(in: 1...max(self.settings.pingInterval, 1)))
         self.hasBegun = true
         self.context.opened(self)
     }
@@ -190,32 +192,45 @@ final class Session: WheelEntry {
 
     // MARK: Time
 
-    /// The wheel says so: a ping is due, or its answer overdue, or the close took too long.
+    /// The wheel says so: the browser is idle for too long, a ping is due or its answer overdue, or the close took too
+    /// long.
     func timeIsUp() {
         guard self.phase == .open else {
             self.drop()
             return
         }
-        let settings = self.settings
-        if settings.idleTimeout > 0, self.shard.now - self.spoken >= settings.idleTimeout {
+        if self.idleRemaining.map({ $0 <= 0 }) == true {
             self.close(.normal, reason: "idle")
-            return
-        }
-        if self.form.wire == .eventStream {
+        } else if self.shard.now < self.beat {
+            self.wait(self.beat - self.shard.now)
+        } else if self.form.wire == .eventStream {
             self.keepAlive(ByteBuffer(string: ":\n\n"))
-            self.shard.wheel.set(self, after: settings.pingInterval)
-        } else if self.awaitsPong, self.shard.now - self.heard >= settings.pongTimeout {
-            self.close(.noPong, reason: "no pong")
-        } else if self.awaitsPong {
-            self.awaitsPong = false
-            self.shard.wheel.set(self, after: settings.pingInterval - settings.pongTimeout)
-        } else {
+            self.wait(self.settings.pingInterval)
+        } else if !self.awaitsPong {
             self.awaitsPong = true
             var ping = ByteBuffer()
             ping.writeWebSocketFrame(.ping, payload: ByteBuffer())
             self.keepAlive(ping)
-            self.shard.wheel.set(self, after: settings.pongTimeout)
+            self.wait(self.settings.pongTimeout)
+        } else if self.shard.now - self.heard >= self.settings.pongTimeout {
+            self.close(.noPong, reason: "no pong")
+        } else {
+            self.awaitsPong = false
+            self.wait(self.settings.pingInterval - self.settings.pongTimeout)
         }
+    }
+
+    /// Wakes the session after so many seconds for the next beat (a ping, a comment, the end of a wait for a pong), or
+    /// before that when it will have been idle for too long.
+    private func wait(_ seconds: Int) {
+        self.beat = self.shard.now + seconds
+        self.shard.wheel.set(self, after: min(seconds, self.idleRemaining ?? seconds))
+    }
+
+    /// Seconds until it counts as idle; `nil` when it never does.
+    private var idleRemaining: Int? {
+        let limit = self.settings.idleTimeout
+        return limit > 0 ? self.spoken + limit - self.shard.now : nil
     }
 
     private func keepAlive(_ bytes: ByteBuffer) {
@@ -224,8 +239,11 @@ final class Session: WheelEntry {
 
     /// The layer was away for a while, and the route may want its browsers to know.
     func tellGap() {
-        guard self.info.route.configuration.gap == .close else { return }
-        self.sendAway(.tryAgainLater, reason: "gap")
+        switch self.info.route.configuration.gap {
+        case .ignore: break
+        case .close: self.sendAway(.serviceRestart, reason: "gap")
+        case .send(let json): self.say(.text(json.bytes))
+        }
     }
 
     // MARK: The end
@@ -263,12 +281,7 @@ final class Session: WheelEntry {
     /// The connection ends now.
     private func drop() {
         guard self.phase != .closed else { return }
-        let wasOpen = self.phase == .open
-        self.phase = .closed
-        self.queue.close()
-        if wasOpen { self.leave(.abnormal) }
-        self.shard.wheel.remove(self)
-        self.socket.descriptor = -1
+        self.connectionEnded()
         self.socket.context.close(promise: nil)
     }
 
@@ -279,8 +292,9 @@ final class Session: WheelEntry {
         self.phase = .closed
         self.queue.close()
         self.socket.descriptor = -1
-        self.shard.wheel.remove(self)
         if wasOpen { self.leave(.abnormal) }
+        self.shard.wheel.remove(self)
+        self.shard.living -= 1
     }
 
     private func leave(_ code: CloseCode) {
@@ -296,11 +310,11 @@ final class Session: WheelEntry {
         }
     }
 
-    /// What log lines say of it.
-    var logMetadata: Logger.Metadata {
-        var metadata: Logger.Metadata = [
-            LogKey.connection: "\(self.id)", LogKey.route: "\(self.info.route.configuration.path)",
-        ]
+    /// What log lines say of it, with `more`. Costs a microsecond: to be asked for only when a line is written.
+    func logMetadata(_ more: Logger.Metadata = [:]) -> Logger.Metadata {
+        var metadata = more
+        metadata[LogKey.connection] = "\(self.id)"
+        metadata[LogKey.route] = "\(self.info.route.configuration.path.text)"
         if let address = self.info.address { metadata[LogKey.peer] = "\(address)" }
         if let user = self.info.user { metadata[LogKey.user] = "\(user)" }
         return metadata

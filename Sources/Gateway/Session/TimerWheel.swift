@@ -12,12 +12,14 @@ struct TimerWheel<Entry: WheelEntry> {
     struct Place: Sendable {
         fileprivate var slot: Int32
         fileprivate var index: Int32
+        /// How often the wheel goes round before it is time.
+        fileprivate var rounds: Int32
     }
 
     private var slots: [ContiguousArray<Entry>]
     private var now = 0
 
-    /// - Parameter seconds: the longest time that can be waited for; longer ones are cut to it.
+    /// - Parameter seconds: how long the wheel takes to go round. Longer waits cost a look in each round.
     init(seconds: Int = 128) {
         self.slots = Array(repeating: [], count: max(seconds, 2))
     }
@@ -25,9 +27,11 @@ struct TimerWheel<Entry: WheelEntry> {
     /// Wakes `entry` after `seconds`, at the least one; an earlier wish of the same entry is forgotten.
     mutating func set(_ entry: Entry, after seconds: Int) {
         self.remove(entry)
-        let wait = min(max(seconds, 1), self.slots.count &- 1)
-        let slot = (self.now &+ wait) % self.slots.count
-        entry.wheelPlace = Place(slot: Int32(truncatingIfNeeded: slot), index: Int32(clamping: self.slots[slot].count))
+        let wait = max(seconds, 1)
+        let slot = (self.now &+ wait % self.slots.count) % self.slots.count
+        entry.wheelPlace = Place(
+            slot: Int32(truncatingIfNeeded: slot), index: Int32(clamping: self.slots[slot].count),
+            rounds: Int32(clamping: (wait &- 1) / self.slots.count))
         self.slots[slot].append(entry)
     }
 
@@ -40,14 +44,25 @@ struct TimerWheel<Entry: WheelEntry> {
         guard slot < self.slots.count, let last = self.slots[slot].popLast(), last !== entry else { return }
         guard index < self.slots[slot].count else { return }
         self.slots[slot][index] = last
-        last.wheelPlace = place
+        last.wheelPlace?.index = place.index
     }
 
     /// One second has passed: those whose time has come, taken out.
     mutating func tick() -> ContiguousArray<Entry> {
         self.now = (self.now &+ 1) % self.slots.count
-        let due = self.slots[self.now]
+        var due = self.slots[self.now]
         self.slots[self.now] = []
+        guard due.contains(where: { $0.wheelPlace?.rounds ?? 0 > 0 }) else {
+            for entry in due { entry.wheelPlace = nil }
+            return due
+        }
+        let later = ContiguousArray(due.filter { $0.wheelPlace?.rounds ?? 0 > 0 })
+        due.removeAll { $0.wheelPlace?.rounds ?? 0 > 0 }
+        for (index, entry) in later.enumerated() {
+            entry.wheelPlace?.index = Int32(clamping: index)
+            entry.wheelPlace?.rounds -= 1
+        }
+        self.slots[self.now] = later
         for entry in due { entry.wheelPlace = nil }
         return due
     }

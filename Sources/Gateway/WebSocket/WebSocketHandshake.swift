@@ -8,6 +8,15 @@ package enum WebSocketHandshake {
     package struct Fault: Error, Equatable {
         package let status: Int
         package let message: String
+
+        /// What a status wants beside it (RFC 9110 sections 15.5.6 and 15.5.22).
+        package var fields: [(String, String)] {
+            switch self.status {
+            case 405: [("Allow", "GET")]
+            case 426: [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+            default: []
+            }
+        }
     }
 
     /// Whether the request wants a WebSocket at all.

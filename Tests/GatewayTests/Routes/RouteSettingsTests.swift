@@ -140,12 +140,29 @@ func readRoutes(
         (#""receive": {"layer": "a", "type": "b"}"#, "has no effect"),
         (#""anonymous_user": "a b""#, "no group name"), (#""allowed_origins": ["https://*.x"]"#, "no origin"),
         (#""allowed_origins": "x""#, "wanted a list"), (#""on_gap": "clos""#, #"did you mean "close""#),
+        (#""on_gap": true"#, #"wanted "ignore", "close" or {"send": …}"#),
+        (#""on_gap": {"sent": 1}"#, #"did you mean "send""#), (#""on_gap": {}"#, "send is missing"),
         (#""refuse": true"#, "wanted"), (#""rulse": []"#, #"did you mean "rules""#),
         (#""loopback_only": "yes""#, "true or false"),
     ]) func aFaultSaysWhatIsWanted(_ keys: String, _ words: String) {
         let faults = self.faults(keys)
         #expect(faults.contains("gateway.routes[0]") && faults.contains(words), "\(faults)")
         #expect(faults.hasPrefix("1 setting "), "nothing is told twice: \(faults)")
+    }
+
+    @Test func aGapIsToldAsTheRouteSays() throws {
+        let (routes, faults) = readRoutes(
+            """
+            [ { "path": "/channels/a", "authenticate": "anonymous", "on_gap": "ignore" },
+              { "path": "/channels/b", "authenticate": "anonymous", "on_gap": { "send": { "type": "gap", "n": [1, "é"] } } },
+              { "path": "/channels/c", "authenticate": "anonymous", "on_gap": { "send": "gap" } } ]
+            """)
+        #expect(faults == "")
+        let texts = [#"{"type":"gap","n":[1,"é"]}"#, #""gap""#]
+        let sends = try texts.map {
+            RouteConfiguration.GapBehaviour.send(try JSONText(validating: ByteBuffer(string: $0)))
+        }
+        #expect(routes.map(\.gap) == [.ignore] + sends)
     }
 
     @Test(arguments: [

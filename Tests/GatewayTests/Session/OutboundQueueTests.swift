@@ -66,10 +66,21 @@ private final class Alarm: WheelEntry {
         for _ in 0..<20 { #expect(wheel.tick().isEmpty) }
     }
 
-    @Test func aTimeBeyondTheWheelIsCutToIt() {
+    @Test(arguments: [1, 7, 8, 9, 16, 17, 1000])
+    func aTimeBeyondTheWheelIsWaitedForInRounds(_ seconds: Int) {
         var wheel = TimerWheel<Alarm>(seconds: 8)
-        wheel.set(Alarm(), after: 1000)
-        for _ in 0..<6 { #expect(wheel.tick().isEmpty) }
-        #expect(wheel.tick().count == 1)
+        for _ in 0..<3 { _ = wheel.tick() }
+        let (alarm, gone) = (Alarm(), Alarm())
+        let others = [8, 16, 1000].map { _ in Alarm() }
+        for (other, rounds) in zip(others, [8, 16, 1000]) { wheel.set(other, after: seconds + rounds) }
+        wheel.set(gone, after: seconds)
+        wheel.set(alarm, after: seconds)
+        wheel.remove(gone)
+        for _ in 1..<seconds { #expect(wheel.tick().isEmpty) }
+        #expect(wheel.tick().map(ObjectIdentifier.init) == [ObjectIdentifier(alarm)])
+        // Those that stayed behind in its slot are found and taken out as before.
+        wheel.remove(others[0])
+        for _ in 1..<16 { #expect(wheel.tick().isEmpty) }
+        #expect(wheel.tick().map(ObjectIdentifier.init) == [ObjectIdentifier(others[1])])
     }
 }
