@@ -12,7 +12,7 @@ import pytest
 
 import processes
 from browser import Chromium
-from servers import Servers, program
+from servers import Servers, logs, program
 
 _names = itertools.count(1)
 
@@ -27,20 +27,20 @@ def pytest_configure(config):
 @pytest.fixture
 def servers():
     """Starts servers for one test."""
-    with _closing(Servers()) as made:
+    with Servers() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def shared():
     """Starts servers for all tests of a file."""
-    with _closing(Servers()) as made:
+    with Servers() as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def _session():
-    with _closing(Servers()) as made:
+    with Servers() as made:
         yield made
     left = processes.kill_leftovers()
     assert not left, f"processes were left behind: {left}"
@@ -87,7 +87,7 @@ def tabs(chromium):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    item.logs_before = {process: process.log_size() for process in processes.everything}
+    item.logs_before = {path: path.stat().st_size for path in logs()}
 
 
 @pytest.hookimpl(wrapper=True)
@@ -95,22 +95,10 @@ def pytest_runtest_makereport(item, call):
     """Shows, with a failure, what the servers said during the test, and keeps pictures of the pages."""
     report = yield
     if report.failed:
-        for process in processes.everything:
-            if tail := process.log_tail(25, item.logs_before.get(process, 0)):
-                report.sections.append((f"{process.name} in {process.folder}", tail))
+        for path in logs():
+            said = path.read_bytes()[item.logs_before.get(path, 0):].decode(errors="replace").splitlines()
+            if said:
+                report.sections.append((str(path), "\n".join(said[-25:])))
         for number, tab in enumerate(getattr(item.funcargs.get("tabs"), "opened", [])):
             report.sections.append(("screenshot", str(tab.keep_screenshot(f"{item.name}-{number}"))))
     return report
-
-
-class _closing:
-    def __init__(self, made):
-        self.made = made
-
-    def __enter__(self):
-        return self.made
-
-    def __exit__(self, *_):
-        self.made.close()
-        for server in self.made.running:
-            processes.everything.remove(server)

@@ -15,9 +15,6 @@ from waiting import LIMIT, TookTooLong, wait_for
 # In the environment of every child, so that also one that left its process group is found at the end.
 MARK = f"CARILLON_TEST_RUN={uuid.uuid4()}"
 
-# Every process object that may still run, for the logs that a failure shows.
-everything = []
-
 
 class Process:
     """A program with its output in a log file. It can be started again after its end, on the same files and ports.
@@ -37,7 +34,6 @@ class Process:
         self._extra = environment or {}
         if is_ready is not None:
             self.is_ready = is_ready
-        everything.append(self)
 
     # What subclasses change
 
@@ -138,12 +134,8 @@ class Process:
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def log_tail(self, lines=40, start=0):
-        """The last lines, as far as they came after `start` bytes."""
-        return "\n".join(self.log_text()[start:].splitlines()[-lines:])
-
-    def log_size(self):
-        return len(self.log_text())
+    def log_tail(self, lines=40):
+        return "\n".join(self.log_text().splitlines()[-lines:])
 
     def memory(self):
         """Bytes of real memory, shared pages counted in part (proportional set size)."""

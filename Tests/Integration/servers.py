@@ -167,7 +167,7 @@ class Supervisord(Process):
 
     name = "supervisord"
 
-    def __init__(self, folder, programs):
+    def __init__(self, folder, programs, environment=None):
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.socket = folder / "control.sock"
@@ -192,7 +192,8 @@ serverurl=unix://{self.socket}
 
 {programs}
 """)
-        super().__init__(folder, [needed("supervisord", "supervisor"), "-c", self.configuration])
+        super().__init__(
+            folder, [needed("supervisord", "supervisor"), "-c", self.configuration], environment=environment)
 
     def is_ready(self):
         with socket.socket(socket.AF_UNIX) as connection:
@@ -295,6 +296,15 @@ def run(*words, stdin=None, limit=60, environment=None):
         [program(), *map(str, words)], env=clean, capture_output=True, text=True, timeout=limit, **how)
 
 
+# Those that are in use, for the logs that a failure shows.
+in_use = []
+
+
+def logs():
+    """Every log file there is now. What servers start themselves, as supervisord does, writes beside theirs."""
+    return [path for servers in in_use for path in sorted(servers.folder.glob("*/*.log"))]
+
+
 class Servers:
     """Starts servers, each in a folder of its own, and stops them all at the end, the last one first."""
 
@@ -303,6 +313,7 @@ class Servers:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ct-"))
         self._numbers = itertools.count()
         self.running = []
+        in_use.append(self)
 
     def new_folder(self):
         folder = self.folder / str(next(self._numbers))
@@ -327,8 +338,8 @@ class Servers:
     def nginx(self, configuration, port):
         return self.start(Nginx, configuration, port)
 
-    def supervisord(self, programs):
-        return self.start(Supervisord, programs)
+    def supervisord(self, programs, environment=None):
+        return self.start(Supervisord, programs, environment)
 
     def gunicorn(self, application, place, *options, **more):
         return self.start(Gunicorn, application, place, *options, **more)
@@ -336,10 +347,14 @@ class Servers:
     def carillon(self, part, settings=None, *flags, **options):
         return self.start(Carillon, part, settings, *flags, **options)
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         """Kills what still runs: a test that cares how a server ends stops it itself."""
         for server in reversed(self.running):
             server.kill()
+        in_use.remove(self)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
