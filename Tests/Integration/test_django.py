@@ -2,116 +2,35 @@
 
 import hashlib
 import http.client
-import http.cookiejar
 import json
 import os
-import pathlib
-import subprocess
-import sys
 import urllib.parse
-import urllib.request
 
 import pytest
-from websockets.exceptions import InvalidStatus
 
-from processes import free_port
-from servers import KEY, Carillon
-from sockets import EventStream, WebSocket, ask, open_request
+from applications import DjangoSite, Visitor
+from sockets import EventStream, ask, open_request
 
-HERE = pathlib.Path(__file__).parent
 SECRET = "a-secret-of-the-tests-and-of-nobody-else"
 
-ROUTES = [
+SETTINGS = {"gateway": {"routes": [
     {"path": "/channels/updates/", "authenticate": {"worker": "/accounts/whoami"},
      "groups": ["updates-{user}", "everybody"], "rules": [{"type": "user.message", "text": "data"}]},
     {"path": "/channels/ticket/", "authenticate": {"django_ticket": {"secret": SECRET, "salt": "carillon"}},
      "groups": ["updates-{user}", "everybody"]},
     {"path": "/channels/session/", "authenticate": {"django_session": {"secret": SECRET}},
      "groups": ["updates-{user}", "everybody"]},
-]
-
-
-class Site:
-    """gunicorn with the Django project, and `carillon serve` in front of it."""
-
-    def __init__(self, servers, sessions):
-        folder = servers.new_folder()
-        api = free_port()
-        environment = {
-            "SITE_DATABASE": str(folder / "site.sqlite"), "SITE_SESSIONS": sessions, "PYTHONPATH": str(HERE),
-            "SITE_PUBLISH": f"http://127.0.0.1:{api}/api/publish", "SITE_KEY": KEY, "PYTHONDONTWRITEBYTECODE": "1"}
-        subprocess.run([sys.executable, "-m", "django_site.prepare"], env={**os.environ, **environment}, check=True,
-                       timeout=60)
-        self.socket = folder / "site.sock"
-        self.application = servers.gunicorn(
-            "django_site.wsgi:application", HERE, "--threads", "4", environment=environment, unix_socket=self.socket)
-        self.carillon = servers.start(Carillon, "serve", {
-            "router": {"workers": {"upstreams": [f"unix://{self.socket}"]}},
-            "gateway": {"routes": ROUTES},
-            "workers": {"listen": f"http://127.0.0.1:{api}"},
-            "api": {"keys": ["${CARILLON_API_KEY}"]},
-        })
-        self.api = f"http://127.0.0.1:{api}/api/publish"
-        self.address = self.carillon.address
-
-    def publish(self, group, data):
-        assert ask("POST", self.api, json={"channel": group, "data": data}, headers={"X-API-Key": KEY}).status == 200
-
-    def browser(self, path, **options):
-        return WebSocket(self.carillon.websocket_url(path), **options)
-
-    def refusal(self, path, **options):
-        """The status of the answer to a WebSocket that is not let in."""
-        with pytest.raises(InvalidStatus) as refused:
-            self.browser(path, **options)
-        return refused.value.response.status_code
-
-
-class Visitor:
-    """Somebody with a browser that keeps cookies."""
-
-    def __init__(self, site):
-        self.site = site
-        self.jar = http.cookiejar.CookieJar()
-        self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self.jar))
-
-    def get(self, path):
-        with self._opener.open(self.site.address + path, timeout=20) as answer:
-            return answer.read().decode()
-
-    def post(self, path, **form):
-        form["csrfmiddlewaretoken"] = self.cookies.get("csrftoken", "")
-        request = urllib.request.Request(
-            self.site.address + path, urllib.parse.urlencode(form).encode(),
-            # As a browser does; Django compares it with the host.
-            {"Origin": self.site.address, "Referer": self.site.address + path})
-        with self._opener.open(request, timeout=20) as answer:
-            return answer.read().decode()
-
-    def log_in(self, name):
-        self.get("/accounts/login/")
-        assert self.post("/accounts/login/", username=name, password=name) == f"hello {name}\n"
-        return self
-
-    @property
-    def cookies(self):
-        return {cookie.name: cookie.value for cookie in self.jar}
-
-    @property
-    def cookie(self):
-        """What the browser sends with a handshake."""
-        return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+]}}
 
 
 @pytest.fixture(scope="module")
 def site(shared):
-    return Site(shared, "django.contrib.sessions.backends.db")
+    return DjangoSite(shared, SETTINGS)
 
 
 @pytest.fixture(scope="module")
 def signed_site(shared):
-    return Site(shared, "django.contrib.sessions.backends.signed_cookies")
+    return DjangoSite(shared, SETTINGS, sessions="django.contrib.sessions.backends.signed_cookies")
 
 
 def each_hears_their_own(site, alice, bob):

@@ -22,6 +22,14 @@ def whoami(request):
     return JsonResponse({"user": request.user.pk, "groups": groups, "claims": {"name": request.user.username}})
 
 
+def catmaid_login(request):
+    """What CATMAID tells of the session there: a stand-in user with a number of its own when nobody is logged in."""
+    user = request.user
+    if not user.is_authenticated:
+        return JsonResponse({"userid": 99, "username": "AnonymousUser", "is_authenticated": False})
+    return JsonResponse({"userid": user.pk, "username": user.username, "is_authenticated": True, "longname": ""})
+
+
 @login_required
 def ticket(request):
     """A value for the address of a WebSocket, for pages whose cookies do not reach the gateway."""
