@@ -51,7 +51,8 @@ let package = Package(
         .target(name: "HTTP1", dependencies: [nioCore], swiftSettings: features),
         // What carries messages between processes.
         .target(name: "ChannelLayer", dependencies: ["JSON", nioCore], swiftSettings: features),
-        .systemLibrary(name: "CHiredis", pkgConfig: "hiredis", providers: [.apt(["libhiredis-dev"])]),
+        // Without pkg-config, which names a flag that the package manager warns of at every build.
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .target(
             name: "RedisLayer",
             dependencies: [
@@ -93,6 +94,10 @@ let package = Package(
                 "HTTP1", "Settings", "Sockets", "Telemetry", "Upstream", "CDescriptors", nioCore, nioPosix, logging,
                 metrics,
             ], swiftSettings: features),
+        // Process managers: events of supervisord in, notices out.
+        .target(
+            name: "Supervision",
+            dependencies: ["HTTP1", "JSON", "Telemetry", "Upstream", nioCore, logging], swiftSettings: features),
         .target(name: "CAssets", exclude: ["files"]),
         .target(
             name: "Workers",
@@ -104,7 +109,7 @@ let package = Package(
             name: "Carillon",
             dependencies: [
                 "ChannelLayer", "RedisLayer", "RabbitMQLayer", "Gateway", "HTTP1", "JSON", "Router", "Settings",
-                "Telemetry", "Upstream", "Workers",
+                "Supervision", "Telemetry", "Upstream", "Workers",
                 nioCore, nioPosix, nioWebSocket, logging, metrics, crypto, jwtKit, argumentParser, serviceLifecycle,
                 unixSignals,
             ], swiftSettings: features),
@@ -138,6 +143,8 @@ let package = Package(
         .testTarget(
             name: "RouterTests", dependencies: ["Router", "Sockets", "Upstream", "TestSupport", nioEmbedded, nioPosix],
             swiftSettings: features),
+        .testTarget(
+            name: "SupervisionTests", dependencies: ["Supervision", "TestSupport", nioPosix], swiftSettings: features),
         .testTarget(
             name: "WorkersTests", dependencies: ["Workers", "TestSupport", nioPosix], exclude: ["Browser"],
             swiftSettings: features),

@@ -18,6 +18,7 @@ struct Carillon: AsyncParsableCommand {
                 name: "Serving",
                 subcommands: [ServeCommand.self, RouterCommand.self, GatewayCommand.self, WorkerCommand.self]),
             CommandGroup(name: "Messages", subcommands: [PublishCommand.self, SubscribeCommand.self]),
+            CommandGroup(name: "Processes", subcommands: [AgentCommand.self]),
             CommandGroup(
                 name: "Settings", subcommands: [CheckCommand.self, SettingsCommand.self, TokenCommand.self]),
         ])

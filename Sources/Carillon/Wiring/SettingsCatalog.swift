@@ -1,6 +1,7 @@
 import Gateway
 import Router
 import Settings
+import Supervision
 import Telemetry
 import Workers
 
@@ -13,6 +14,7 @@ enum SettingsCatalog {
         ("Gateway", GatewaySettings.all + GatewayProcessSettings.all),
         ("Workers", WorkersSettings.all + PagesSettings.all),
         ("Publish API", PublishSettings.all),
+        ("Agent", AgentSettings.all),
         ("Process", ProcessSettings.all),
         ("Logs, health and metrics", TelemetrySettings.all),
     ]

@@ -1,6 +1,7 @@
 import Gateway
 import Router
 import Settings
+import Supervision
 import Telemetry
 import Workers
 
@@ -15,6 +16,7 @@ struct WholeConfiguration {
     var routerDrainTime: Duration
     var workers: WorkersConfiguration
     var site: WorkerSite
+    var agent: AgentConfiguration
 
     /// - Throws: all faults.
     init(reading reader: SettingsReader) throws {
@@ -27,6 +29,7 @@ struct WholeConfiguration {
         self.routerDrainTime = reader.value(RouterStopSettings.drainTime)
         self.workers = WorkersConfiguration(reading: reader)
         self.site = WorkerSite(reading: reader)
+        self.agent = AgentConfiguration(reading: reader)
         try Self.finish(reader)
     }
 
