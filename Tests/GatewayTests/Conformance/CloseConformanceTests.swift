@@ -100,12 +100,12 @@ import Testing
     @Test func aConnectionThatEndsWithoutACloseIsForgotten() async throws {
         try await withGateway { gateway in
             let browser = try await gateway.open()
-            #expect(gateway.server.context.connectionCount == 1)
+            #expect(gateway.server.context.census.connections == 1)
             try await browser.send(Array(clientFrame(1, [65, 66]).dropLast()))
             try await browser.endOutput()
             #expect(try await browser.next() == nil)
             // The socket is closed a moment before it is forgotten.
-            while gateway.server.context.connectionCount > 0 { await Task.yield() }
+            while gateway.server.context.census.connections > 0 { await Task.yield() }
         }
     }
 }

@@ -58,7 +58,7 @@ import Testing
             return try await group.reduce(into: Tally()) { $0 += $1 }
         }
         // All are forgotten, and there is room for the next.
-        while gateway.server.context.connectionCount > 0 { await Task.yield() }
+        while gateway.server.context.census.connections > 0 { await Task.yield() }
         let browser = try await gateway.open()
         try await browser.send(clientFrame(1, Array("still here".utf8)))
         #expect(try await browser.next() == .text(ByteBuffer(string: "still here")))
