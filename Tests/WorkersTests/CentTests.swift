@@ -1,6 +1,7 @@
 import ChannelLayer
 import Foundation
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import Workers

@@ -1,12 +1,11 @@
 import Foundation
-import Testing
 
 /// Runs a program to its end, without holding one of the few threads that tests share.
 ///
 /// - Returns: its exit status, and what it printed to either stream.
-func run(_ program: String, _ arguments: [String], _ environment: [String: String] = [:]) async throws -> (
-    Int32, String
-) {
+public func run(
+    _ program: String, _ arguments: [String], _ environment: [String: String] = [:]
+) async throws -> (Int32, String) {
     try await withCheckedThrowingContinuation { continuation in
         Thread.detachNewThread {
             continuation.resume(
@@ -26,6 +25,3 @@ func run(_ program: String, _ arguments: [String], _ environment: [String: Strin
         }
     }
 }
-
-/// The root of the package.
-let packageRoot = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardized

@@ -1,0 +1,256 @@
+import Foundation
+import Synchronization
+
+/// A real redis-server (or sentinel) on a free loopback port and a Unix socket, with its data in a temporary directory.
+///
+/// It ends with the test process at the latest, however that ends: the shell that started it waits for a pipe to close.
+public final class RedisServerProcess: Sendable {
+    public struct Options: Sendable {
+        /// Of the user `default`.
+        public var password: String?
+        /// More users, as `ACL` rules: `alice on >secret ~* &* +@all`.
+        public var users: [String] = []
+        /// Serves TLS only (on `port`), with these; the Unix socket stays in the clear.
+        public var certificates: TestCertificates?
+        /// The port of a master on this host.
+        public var replicaOf: Int?
+        public var isCluster = false
+        /// Keeps its data over a `kill`.
+        public var isPersistent = false
+        /// More lines of configuration: `maxmemory 2mb`.
+        public var lines: [String] = []
+
+        public init() {}
+    }
+
+    private struct Running {
+        let shell: Process
+        let lifeline: Pipe
+        let server: pid_t
+        /// Signalled when the server is gone.
+        let end: DispatchSemaphore
+    }
+
+    public let port: Int
+    public let directory: String
+    public var socketPath: String { self.directory + "/redis.sock" }
+    private let isSentinel: Bool
+    private let password: String?
+    private let running = Mutex<Running?>(nil)
+
+    /// Starts a server, and returns when it is ready for commands.
+    public static func start(_ options: Options = Options()) async throws -> RedisServerProcess {
+        try await Self.start(options.lines, isSentinel: false, options)
+    }
+
+    /// Starts a sentinel that watches the master at `port` under `name`, alone (quorum 1).
+    public static func startSentinel(
+        watching name: String, at port: Int, password: String? = nil, lines: [String] = []
+    ) async throws -> RedisServerProcess {
+        let watch =
+            [
+                "sentinel monitor \(name) 127.0.0.1 \(port) 1", "sentinel down-after-milliseconds \(name) 500",
+                "sentinel failover-timeout \(name) 5000",
+            ] + (password.map { ["sentinel auth-pass \(name) \($0)"] } ?? []) + lines
+        return try await Self.start(watch, isSentinel: true, Options())
+    }
+
+    private static func start(
+        _ lines: [String], isSentinel: Bool, _ options: Options
+    ) async throws -> RedisServerProcess {
+        var failure: any Error = RedisServerFailure("not started")
+        // Somebody else may take the free port in between.
+        for _ in 0..<5 {
+            let server = try RedisServerProcess(isSentinel: isSentinel, password: options.password)
+            try server.configure(lines, options)
+            do {
+                try await server.start()
+                return server
+            } catch {
+                failure = error
+                server.stop()
+            }
+        }
+        throw failure
+    }
+
+    private init(isSentinel: Bool, password: String?) throws {
+        self.port = try freePort()
+        self.isSentinel = isSentinel
+        self.password = password
+        // Unix sockets have short paths.
+        self.directory = "/tmp/carillon-redis-\(getpid())-\(self.port)"
+        try FileManager.default.createDirectory(atPath: self.directory, withIntermediateDirectories: true)
+    }
+
+    private func configure(_ lines: [String], _ options: Options) throws {
+        var all = [
+            "bind 127.0.0.1", "dir \(self.directory)", "unixsocket \(self.socketPath)", "save \"\"",
+            "appendonly \(options.isPersistent ? "yes" : "no")", "appendfsync always", "daemonize no",
+            "repl-diskless-sync-delay 0", "repl-ping-replica-period 1", "shutdown-timeout 0",
+        ]
+        if self.isSentinel { all = ["bind 127.0.0.1", "dir \(self.directory)", "unixsocket \(self.socketPath)"] }
+        if let certificates = options.certificates {
+            all += [
+                "port 0", "tls-port \(self.port)", "tls-cert-file \(certificates.certificateFile)",
+                "tls-key-file \(certificates.keyFile)", "tls-ca-cert-file \(certificates.authorityFile)",
+                "tls-auth-clients optional",
+            ]
+        } else {
+            all.append("port \(self.port)")
+        }
+        if let password = options.password { all += ["requirepass \(password)", "masterauth \(password)"] }
+        all += options.users.map { "user \($0)" }
+        if let master = options.replicaOf { all.append("replicaof 127.0.0.1 \(master)") }
+        if options.isCluster {
+            all += ["cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 1000"]
+        }
+        let text = (all + lines).joined(separator: "\n") + "\n"
+        try text.write(toFile: self.directory + "/redis.conf", atomically: true, encoding: .utf8)
+    }
+
+    // MARK: Start and stop
+
+    /// Starts it again, on the same port; with its data when it is persistent.
+    public func start() async throws {
+        let started = try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(with: Result { try self.launch() }) }
+        }
+        self.running.withLock { $0 = started }
+    }
+
+    private func launch() throws -> Running {
+        // The shell does not wait for the server: it may have inherited a mask that hides its children's ends.
+        let script = """
+            redis-server "$@" & server=$!; echo "$server"; exec > /dev/null 2>&1
+            read -r _; kill -CONT $server; kill -KILL $server
+            """
+        let shell = Process()
+        shell.executableURL = URL(filePath: "/bin/sh")
+        shell.arguments =
+            ["-c", script, "sh", self.directory + "/redis.conf"] + (self.isSentinel ? ["--sentinel"] : [])
+        let (lifeline, output) = (Pipe(), Pipe())
+        shell.standardInput = lifeline
+        shell.standardOutput = output
+        shell.standardError = output
+        try shell.run()
+        try? lifeline.fileHandleForReading.close()
+        try? output.fileHandleForWriting.close()
+        let lines = LineReader(output.fileHandleForReading)
+        guard let server = lines.next().flatMap({ pid_t($0) }) else {
+            throw RedisServerFailure("redis-server does not run")
+        }
+        let running = Running(shell: shell, lifeline: lifeline, server: server, end: DispatchSemaphore(value: 0))
+        var said = ""
+        while let line = lines.next() {
+            said += line + "\n"
+            guard line.contains(self.isSentinel ? "Sentinel ID is" : "eady to accept connections") else { continue }
+            Thread.detachNewThread {
+                // The server alone holds the other end.
+                while lines.next() != nil {}
+                running.end.signal()
+            }
+            return running
+        }
+        try? lifeline.fileHandleForWriting.close()
+        throw RedisServerFailure("redis-server did not become ready: \(said)")
+    }
+
+    /// Ends it at once, as a power cut does.
+    public func kill() {
+        if let running = self.running.withLock({ $0.take() }) { Self.end(running) }
+    }
+
+    private static func end(_ running: Running) {
+        try? running.lifeline.fileHandleForWriting.close()
+        running.end.wait()
+    }
+
+    /// Ends it and removes its directory.
+    public func stop() {
+        self.kill()
+        try? FileManager.default.removeItem(atPath: self.directory)
+    }
+
+    deinit { self.stop() }
+
+    /// Stops its process in the middle of whatever it does (`SIGSTOP`): connections stay open, nothing is answered.
+    public func pause() { self.signal(SIGSTOP) }
+
+    public func resume() { self.signal(SIGCONT) }
+
+    private func signal(_ signal: Int32) {
+        if let server = self.running.withLock({ $0?.server }) { _ = Glibc.kill(server, signal) }
+    }
+
+    // MARK: Commands
+
+    /// Runs one command by redis-cli over the Unix socket.
+    ///
+    /// - Returns: what redis-cli prints, without the last line feed.
+    @discardableResult
+    public func command(_ arguments: String...) async throws -> String {
+        let password = self.password.map { ["REDISCLI_AUTH": $0] } ?? [:]
+        let (status, text) = try await run("redis-cli", ["-s", self.socketPath] + arguments, password)
+        guard status == 0 else { throw RedisServerFailure("redis-cli \(arguments): \(text)") }
+        return text.trimmingCharacters(in: .newlines)
+    }
+
+    /// Repeats `command` until what it prints is as wanted. The server decides when: a replica is in step, a master chosen.
+    public func waitUntil(
+        _ arguments: [String], within limit: Duration = .seconds(20), _ isWanted: (String) -> Bool
+    ) async throws {
+        let end = ContinuousClock.now + limit
+        var last = ""
+        while ContinuousClock.now < end {
+            let password = self.password.map { ["REDISCLI_AUTH": $0] } ?? [:]
+            last = try await run("redis-cli", ["-s", self.socketPath] + arguments, password).1
+            if isWanted(last) { return }
+        }
+        throw RedisServerFailure("redis-cli \(arguments) still prints \(last)")
+    }
+}
+
+public struct RedisServerFailure: Error, CustomStringConvertible {
+    public let description: String
+    public init(_ description: String) { self.description = description }
+}
+
+/// A TCP port nobody listens on at this moment.
+public func freePort() throws -> Int {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+        }
+    }
+    guard isBound else { throw RedisServerFailure("no free port") }
+    return Int(UInt16(bigEndian: address.sin_port))
+}
+
+/// Lines of a pipe, one after the other; blocks.
+private final class LineReader: @unchecked Sendable {
+    // Used by one thread, and then handed to another.
+    private let handle: FileHandle
+    private var rest = Data()
+
+    init(_ handle: FileHandle) { self.handle = handle }
+
+    func next() -> String? {
+        while true {
+            if let end = self.rest.firstIndex(of: 0x0A) {
+                let line = String(decoding: self.rest[..<end], as: UTF8.self)
+                self.rest = Data(self.rest[(end + 1)...])
+                return line
+            }
+            let more = self.handle.availableData
+            guard !more.isEmpty else { return nil }
+            self.rest.append(more)
+        }
+    }
+}
