@@ -124,8 +124,11 @@ let package = Package(
             name: "ChannelLayerTests", dependencies: ["ChannelLayer", "JSON", "TestSupport", nioCore],
             swiftSettings: features),
         .testTarget(
-            name: "RedisLayerTests", dependencies: ["RedisLayer", "TestSupport", nioEmbedded, nioPosix],
-            swiftSettings: features),
+            name: "RedisLayerTests",
+            dependencies: [
+                "CHiredis", "ChannelLayer", "JSON", "RedisLayer", "Settings", "TestSupport", nioCore, nioEmbedded,
+                nioPosix, logging,
+            ], swiftSettings: features),
         .testTarget(
             name: "RabbitMQLayerTests", dependencies: ["RabbitMQLayer", "TestSupport", nioPosix],
             swiftSettings: features),

@@ -8,6 +8,9 @@ enum RedisClientEvent: Sendable {
     case connected(generation: Int)
     /// The connection was lost; the client reconnects by itself.
     case lost(RedisError)
+    /// An attempt to connect failed, the `failures`-th in a row; the client goes on trying. With the codes `refused` and
+    /// `misconfigured` the error names the setting that must change.
+    case failed(RedisError, failures: Int)
 }
 
 /// Bounds and times of a client.
@@ -32,13 +35,15 @@ struct RedisClientOptions: Sendable {
 /// Commands go out in the order of the calls, joined: all that is offered during one turn of the event loop is one write.
 /// Answers come in the same order. A command whose connection is lost before its answer came fails, and is never sent
 /// again: it may have been carried out. Commands that were not sent yet wait for the next connection for a short time
-/// (`patience`).
+/// (`patience`), so that a connection that is only cut costs nothing.
 final class RedisClient: Sendable {
     typealias Completion = @Sendable (Result<RedisReply, RedisError>) -> Void
 
     let endpoint: RedisEndpoint
     let eventLoop: any EventLoop
+    private let timeLimit: TimeAmount
     private let outbox: RedisOutbox
+    private let core: NIOLoopBoundBox<RedisClientCore>
 
     /// Starts connecting at once.
     ///
@@ -49,7 +54,13 @@ final class RedisClient: Sendable {
     ) {
         self.endpoint = endpoint
         self.eventLoop = eventLoop
-        self.outbox = RedisOutbox(options)
+        self.timeLimit = options.timeLimit
+        let outbox = RedisOutbox(options)
+        self.outbox = outbox
+        self.core = NIOLoopBoundBox.makeBoxSendingValue(
+            RedisClientCore(endpoint, outbox, options, eventLoop: eventLoop, onEvent: onEvent), eventLoop: eventLoop)
+        let core = self.core
+        eventLoop.execute { core.value.start(logger: logger) }
     }
 
     /// Sends a command. Takes it at once, from any thread, in the order of the calls.
@@ -59,6 +70,15 @@ final class RedisClient: Sendable {
     ///   - completion: called once, on the client's event loop, or at once when the command is refused. An error that
     ///     the server answered is a failure.
     func send(_ command: RedisCommand, timeLimit: TimeAmount? = nil, completion: @escaping Completion) {
+        let request = RedisRequest(
+            command: command, timeLimit: timeLimit ?? self.timeLimit, completion: completion)
+        switch self.outbox.offer(request) {
+        case .first:
+            let core = self.core
+            self.eventLoop.execute { core.value.drain() }
+        case .more: break
+        case .refused(let error): completion(.failure(error))
+        }
     }
 
     /// Sends a command and waits for its answer. Cancelling does not take it back.
@@ -68,7 +88,15 @@ final class RedisClient: Sendable {
         }.get()
     }
 
-    /// Fails what waits with `closed`, and closes the connection. Idempotent.
+    /// Fails what waits with `closed`, and closes the connection. Idempotent. Whoever wants an answer first waits for it.
     func close() async {
+        self.outbox.refuse(RedisError(.closed, "the client was closed"))
+        let core = self.core
+        await withCheckedContinuation { continuation in
+            self.eventLoop.execute {
+                core.value.close()
+                continuation.resume()
+            }
+        }
     }
 }

@@ -25,9 +25,14 @@ struct RedisCommand: Sendable {
 
     /// - Parameter bytes: of all arguments together, as far as known; only saves allocations.
     init(_ name: StaticString, reserving bytes: Int = 96) {
+        self.init(reserving: bytes)
+        self.append(name)
+    }
+
+    /// A command whose name is the first argument to be appended.
+    init(reserving bytes: Int = 96) {
         self.body = ByteBufferAllocator().buffer(capacity: bytes + 32)
         self.script = nil
-        self.append(name)
     }
 
     /// `EVALSHA`. The keys, and then the other arguments, are to be appended.

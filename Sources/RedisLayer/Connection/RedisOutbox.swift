@@ -65,8 +65,10 @@ final class RedisOutbox: Sendable {
         }
     }
 
-    /// Refuses what is offered from now on, until it is called with `nil`.
-    func refuse(_ error: RedisError?) { self.state.withLock { $0.refusal = error } }
+    /// Refuses what is offered from now on, until it is called with `nil`. Being closed is for ever.
+    func refuse(_ error: RedisError?) {
+        self.state.withLock { if $0.refusal?.code != .closed { $0.refusal = error } }
+    }
 
     /// Some of what was taken is answered, or failed.
     func done(commands: Int, bytes: Int) {

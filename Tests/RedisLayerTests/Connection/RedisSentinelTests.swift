@@ -1,0 +1,63 @@
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import RedisLayer
+
+@Suite(.timeLimit(.minutes(1))) struct RedisSentinelTests {
+    @Test func theClientFollowsTheMaster() async throws {
+        let master = try await RedisServerProcess.start()
+        defer { master.stop() }
+        var options = RedisServerProcess.Options()
+        options.replicaOf = master.port
+        let replica = try await RedisServerProcess.start(options)
+        defer { replica.stop() }
+        try await replica.waitUntil(["INFO", "replication"]) { $0.contains("master_link_status:up") }
+        let sentinel = try await RedisServerProcess.startSentinel(watching: "mymaster", at: master.port)
+        defer { sentinel.stop() }
+        try await sentinel.waitUntil(["SENTINEL", "REPLICAS", "mymaster"]) { $0.contains("\(replica.port)") }
+        let nobody = RedisEndpoint.Address.tcp(host: "127.0.0.1", port: try freePort())
+        let sentinels = RedisEndpoint.Sentinels(
+            addresses: [nobody, .tcp(host: "127.0.0.1", port: sentinel.port)], masterName: "mymaster")
+        try await withClient(RedisEndpoint(.sentinels(sentinels)), { $0.timeLimit = .seconds(1) }) { client in
+            try await client.run("SET", "key", "before")
+            #expect(try await client.run("CONFIG", "GET", "port").array?.last?.text == "\(master.port)")
+            try await replica.waitUntil(["GET", "key"]) { $0.contains("before") }
+            // The master falls silent; the sentinel promotes the replica.
+            master.pause()
+            await client.events.losses(0)
+            let writing = Task { await client.failure("SET", "key", "silent") }
+            try await replica.waitUntil(["ROLE"]) { $0.hasPrefix("master") }
+            let promoted = ContinuousClock.now
+            await client.events.connections(2)
+            #expect(ContinuousClock.now - promoted < .seconds(2))
+            #expect(await writing.value?.code == .timedOut)
+            #expect(try await client.run("CONFIG", "GET", "port").array?.last?.text == "\(replica.port)")
+            #expect(try await client.run("GET", "key").text == "before")
+            // The old master comes back as a replica.
+            master.resume()
+            try await client.run("SET", "key", "after")
+            // And an order: the sentinel makes it master again.
+            try await master.waitUntil(["ROLE"]) { $0.hasPrefix("slave") }
+            try await master.waitUntil(["INFO", "replication"]) { $0.contains("master_link_status:up") }
+            try await sentinel.waitUntil(["SENTINEL", "FAILOVER", "mymaster"]) { $0.hasPrefix("OK") }
+            await client.events.connections(3)
+            #expect(try await client.run("GET", "key").text == "after")
+            try await client.run("SET", "key", "again")
+        }
+    }
+
+    @Test func aMasterTheSentinelsDoNotKnowIsNamed() async throws {
+        let master = try await RedisServerProcess.start()
+        defer { master.stop() }
+        let sentinel = try await RedisServerProcess.startSentinel(watching: "mymaster", at: master.port)
+        defer { sentinel.stop() }
+        let sentinels = RedisEndpoint.Sentinels(
+            addresses: [.tcp(host: "127.0.0.1", port: sentinel.port)], masterName: "other")
+        try await withClient(RedisEndpoint(.sentinels(sentinels)), { $0.patience = .milliseconds(100) }) { client in
+            let error = await client.failure("PING")
+            #expect(error?.message.contains("\"other\"") == true)
+            #expect(error?.message.contains("hosts[0]") == true)
+        }
+    }
+}
