@@ -1,7 +1,8 @@
 # make run    builds a release and serves everything in one process; prints the address of a page to look at
 # make test   builds and runs all tests
 #
-# Both install the Debian packages that are missing. What else there is: build, bench, lint, format, docs, clean.
+# Both install the Debian packages that are missing. What else there is: build, install, deb, bench, lint, format,
+# docs, clean.
 
 SWIFT ?= swift
 # Exclusivity is checked in debug builds and tests; in a release the checks cost a quarter of all instructions.
@@ -14,7 +15,7 @@ BUILD_PACKAGES := zlib1g-dev libhiredis-dev librabbitmq-dev pkg-config
 TEST_PACKAGES := python3 python3-venv redis-server rabbitmq-server nginx supervisor chromium curl node:nodejs
 SOURCES := Package.swift Sources Tests Benchmarks/Micro
 
-.PHONY: run build test bench lint format docs clean
+.PHONY: run build install deb test bench lint format docs clean
 
 run: build
 	@exec $(PROGRAM) serve $(ARGS)
@@ -23,6 +24,14 @@ build:
 	@scripts/need-packages $(BUILD_PACKAGES)
 	@echo "Building a release (the first time takes some minutes)"
 	@$(SWIFT) build $(RELEASE) --product carillon --quiet
+
+# After "make build": sudo make install. PREFIX is /usr/local; DESTDIR makes a tree and leaves the host alone.
+install:
+	@scripts/install $(PROGRAM)
+
+# A Debian package in .build/.
+deb: build
+	@scripts/make-deb $(PROGRAM) .build
 
 test:
 	@scripts/need-packages $(BUILD_PACKAGES) $(TEST_PACKAGES)
