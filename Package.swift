@@ -130,7 +130,7 @@ let package = Package(
                 nioPosix, logging,
             ], swiftSettings: features),
         .testTarget(
-            name: "RabbitMQLayerTests", dependencies: ["RabbitMQLayer", "TestSupport", nioPosix],
+            name: "RabbitMQLayerTests", dependencies: ["RabbitMQLayer", "TestSupport", nioPosix, logging],
             swiftSettings: features),
         .testTarget(
             name: "SettingsTests",
