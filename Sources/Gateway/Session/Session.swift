@@ -63,7 +63,7 @@ final class Session: WheelEntry {
     var groups: [GroupName] { self.info.plan.groups }
     private var settings: SessionSettings { self.context.configuration.session }
 
-    /// The opening answer has been written: from now on the session hears its groups.
+    /// The opening answer is about to be written: from now on the session hears its groups.
     func begin() {
         self.shard.enter(self)
         // The first ping comes at a random moment of the interval, so that not all come at once.

@@ -1,7 +1,9 @@
 import ChannelLayer
+import JSON
 import Logging
 import NIOCore
 import NIOPosix
+import Settings
 import Telemetry
 import Testing
 
@@ -9,64 +11,94 @@ import Testing
 
 /// Runs `body` against a gateway on a free port, and stops it.
 ///
-/// - Parameter change: what is to be different from the defaults; the routes are there already.
+/// - Parameters:
+///   - change: of a configuration with the routes of `LiveGateway.routes`.
+///   - loops: event loops of the gateway.
+///   - runsClock: whether seconds pass by themselves; else by `passSeconds`.
+///   - ask: how workers are asked, on the gateway's event loops.
 func withGateway(
-    _ change: (inout GatewayConfiguration) -> Void = { _ in }, _ body: (LiveGateway) async throws -> Void
+    _ change: (inout GatewayConfiguration) throws -> Void = { _ in }, layer: any ChannelLayer = MemoryLayer(),
+    loops: Int = 2, runsClock: Bool = false, ask: ((any EventLoopGroup) -> AskWorker)? = nil,
+    _ body: (LiveGateway) async throws -> Void
 ) async throws {
-    let gateway = try await LiveGateway(change)
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
+    var configuration = GatewayConfiguration()
+    configuration.routes = try LiveGateway.routes
+    // The first ping comes at a random moment: never within a test that does not ask for it.
+    configuration.session.pingInterval = Int(Int32.max)
+    try change(&configuration)
+    let gateway = try await LiveGateway(configuration, layer, group, ask: ask?(group), runsClock: runsClock)
+    let outcome: Result<Void, any Error>
     do {
-        try await body(gateway)
+        outcome = .success(try await body(gateway))
     } catch {
-        await gateway.server.drain(within: .zero)
-        throw error
+        outcome = .failure(error)
     }
+    gateway.browsers.closeAll()
     await gateway.server.drain(within: .zero)
+    await layer.close()
+    try await group.shutdownGracefully()
+    try outcome.get()
 }
 
-/// A gateway over a memory layer, its metrics its own.
-///
-/// Its routes: `/channels/groups/{name}` follows the group, `/channels/pairs/{one}/{two}` follows both, and
-/// `/channels/echo/` sends back what it is sent.
-struct LiveGateway {
+/// A gateway, and what a test looks at from outside: its browsers, its log, its counters.
+struct LiveGateway: Sendable {
     let server: GatewayServer
-    let layer = MemoryLayer()
-    let registry = PrometheusRegistry()
+    let layer: any ChannelLayer
     let port: Int
+    let log = LogRecorder()
+    let browsers = OpenBrowsers()
+    private let registry = PrometheusRegistry()
 
-    init(_ change: (inout GatewayConfiguration) -> Void = { _ in }) async throws {
-        var configuration = GatewayConfiguration()
-        let one = try PathPattern("/channels/groups/{name}")
-        let two = try PathPattern("/channels/pairs/{one}/{two}")
-        configuration.routes = [
-            RouteConfiguration(path: one, groups: [try Template("{name}", captures: one.captureNames)]),
-            RouteConfiguration(
-                path: two,
-                groups: [
-                    try Template("{one}", captures: two.captureNames),
-                    try Template("{two}", captures: two.captureNames),
-                ]),
-            RouteConfiguration(path: try PathPattern("/channels/echo/"), receive: .echo),
-        ]
-        // The first ping comes at a random moment: never within a test that does not ask for it.
-        configuration.session.pingInterval = Int(Int32.max)
-        change(&configuration)
-        self.server = try GatewayServer(
-            configuration: configuration, layer: self.layer, eventLoopGroup: .singletonMultiThreadedEventLoopGroup,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            metrics: GatewayMetrics(factory: self.registry))
-        guard case .tcp(_, let port) = try await self.server.listen(on: .tcp(host: "127.0.0.1", port: 0)) else {
-            throw ChannelError.operationUnsupported
+    /// One group by its name, two groups at once, and a route that sends back what it is sent.
+    static var routes: [RouteConfiguration] {
+        get throws {
+            [
+                try Self.route("/channels/groups/{name}", groups: ["{name}"]),
+                try Self.route("/channels/pairs/{one}/{two}", groups: ["{one}", "{two}"]),
+                try Self.route("/channels/echo/") { $0.receive = .echo },
+            ]
         }
+    }
+
+    static func route(
+        _ path: String, groups: [String] = [], _ authentication: Authentication = .anonymous,
+        _ change: (inout RouteConfiguration) -> Void = { _ in }
+    ) throws -> RouteConfiguration {
+        let path = try PathPattern(path)
+        let templates = try groups.map { try Template($0, captures: path.captureNames) }
+        var route = RouteConfiguration(path: path, authentication: authentication, groups: templates)
+        change(&route)
+        return route
+    }
+
+    fileprivate init(
+        _ configuration: GatewayConfiguration, _ layer: any ChannelLayer, _ group: any EventLoopGroup, ask: AskWorker?,
+        runsClock: Bool
+    ) async throws {
+        self.layer = layer
+        self.server = try GatewayServer(
+            configuration: configuration, layer: layer, eventLoopGroup: group, ask: ask, logger: self.log.logger,
+            metrics: GatewayMetrics(factory: self.registry), runsClock: runsClock)
+        let address = try await self.server.listen(on: .tcp(host: "127.0.0.1", port: 0))
+        guard case .tcp(_, let port) = address else { throw ChannelError.operationUnsupported }
         self.port = port
     }
 
+    // MARK: From outside
+
     func publish(_ json: String, to group: String) async throws {
-        let data = try LayerValue.json(.init(validating: ByteBuffer(string: json)))
-        try await self.layer.send(
-            ["type": LayerValue.string("carillon.publication"), "data": data], toGroup: try GroupName(group))
+        let data = LayerValue.json(try JSONText(validating: ByteBuffer(string: json)))
+        try await self.layer.send(.publication(data), toGroup: try GroupName(group))
     }
 
-    /// What a metric such as `carillon_gateway_refusals_total` has counted, all its labels together.
+    /// Moves the time of pings and timeouts.
+    func passSeconds(_ count: Int) async throws {
+        for _ in 0..<count { try await self.server.context.hub.passSecond() }
+    }
+
+    /// What a metric has counted: `carillon_gateway_refusals_total`, all its labels together, or
+    /// `carillon_gateway_refusals_total{reason="origin"}`.
     func metric(_ name: String) -> Int {
         self.registry.render().split(separator: "\n").reduce(0) { sum, line in
             guard line.hasPrefix(name + " ") || line.hasPrefix(name + "{") else { return sum }
@@ -74,27 +106,53 @@ struct LiveGateway {
         }
     }
 
-    func connect() async throws -> LiveBrowser {
+    // MARK: Browsers
+
+    /// A connection that has said nothing.
+    ///
+    /// - Parameters:
+    ///   - address: where it comes from, another one of this host.
+    ///   - window: bytes the system keeps for it unread.
+    func connect(from address: String? = nil, window: Int? = nil) async throws -> LiveBrowser {
         let (bytes, arrived) = AsyncStream.makeStream(of: ByteBuffer.self)
-        let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+        var bootstrap = ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(Collector(arrived))
                 }
             }
-            .connect(host: "127.0.0.1", port: self.port).get()
+        if let address { bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: address, port: 0)) }
+        if let window {
+            bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: .init(window))
+        }
+        let channel = try await bootstrap.connect(host: "127.0.0.1", port: self.port).get()
+        self.browsers.add(channel)
         return LiveBrowser(channel: channel, bytes: bytes)
     }
 
-    /// A browser whose WebSocket is open.
-    ///
-    /// - Parameter fields: more lines of its request head, each with its end of line.
-    func open(_ path: String = "/channels/echo/", fields: String = "") async throws -> LiveBrowser {
-        let browser = try await self.connect()
-        try await browser.send(Array(LiveBrowser.handshake(path, fields: fields).utf8))
+    /// Sends a request and gives the answer's head.
+    func ask(_ request: String, from address: String? = nil) async throws -> (browser: LiveBrowser, head: String) {
+        let browser = try await self.connect(from: address)
+        try await browser.send(request)
+        return (browser, try await browser.head())
+    }
+
+    /// Asks for a WebSocket; `fields` are lines, each with its end.
+    func upgrade(
+        _ path: String, _ fields: String = "", host: String = "a", from address: String? = nil
+    ) async throws -> (browser: LiveBrowser, head: String) {
+        try await self.ask(LiveBrowser.handshake(path, fields: fields, host: host), from: address)
+    }
+
+    /// A browser with an open WebSocket.
+    func open(
+        _ path: String = "/channels/echo/", fields: String = "", window: Int? = nil
+    ) async throws -> LiveBrowser {
+        let browser = try await self.connect(window: window)
+        try await browser.send(LiveBrowser.handshake(path, fields: fields))
         let answer = try await browser.head()
-        #expect(answer.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="))
+        #expect(answer.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "\(answer)")
         return browser
     }
 
@@ -103,79 +161,13 @@ struct LiveGateway {
         for _ in 0..<count { browsers.append(try await self.open(path)) }
         return browsers
     }
-}
 
-/// The browser's side of one connection.
-final class LiveBrowser {
-    private let channel: any Channel
-    private var bytes: AsyncStream<ByteBuffer>.Iterator
-    private var input = ByteBuffer()
-    private var parser = WebSocketParser(role: .client, messageLimit: 1 << 26)
-
-    init(channel: any Channel, bytes: AsyncStream<ByteBuffer>) {
-        self.channel = channel
-        self.bytes = bytes.makeAsyncIterator()
-    }
-
-    deinit { self.channel.close(promise: nil) }
-
-    /// A request for a WebSocket, as browsers make it.
-    static func handshake(_ path: String, fields: String = "") -> String {
-        "GET \(path) HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\(fields)\r\n"
-    }
-
-    func send(_ bytes: [UInt8]) async throws { try await self.send(ByteBuffer(bytes: bytes)) }
-    func send(_ bytes: ByteBuffer) async throws { try await self.channel.writeAndFlush(bytes) }
-
-    /// Says that nothing more will come from here.
-    func endOutput() async throws { try await self.channel.close(mode: .output) }
-
-    /// An answer's head with its empty line. From an answer that agrees to compress on, compressed messages are understood.
-    func head() async throws -> String {
-        while true {
-            let text = String(buffer: self.input)
-            if let end = text.firstRange(of: "\r\n\r\n") {
-                self.input.moveReaderIndex(forwardBy: text[..<end.upperBound].utf8.count)
-                if text[..<end.upperBound].contains("Sec-WebSocket-Extensions: permessage-deflate") {
-                    self.parser = WebSocketParser(role: .client, messageLimit: 1 << 26, inflater: Inflater())
-                }
-                return String(text[..<end.upperBound])
-            }
-            guard await self.read() else { throw ChannelError.eof }
-        }
-    }
-
-    /// What the gateway says next; `nil` when the connection has ended.
-    func next() async throws -> WebSocketParser.Event? {
-        while true {
-            if let event = try self.parser.next(&self.input) { return event }
-            guard await self.read() else { return nil }
-        }
-    }
-
-    /// The next bytes from the wire, as many as that; fewer when the connection ends before.
-    func raw(_ count: Int) async -> [UInt8] {
-        while self.input.readableBytes < count, await self.read() {}
-        return self.input.readBytes(length: min(count, self.input.readableBytes)) ?? []
-    }
-
-    private func read() async -> Bool {
-        guard var more = await self.bytes.next() else { return false }
-        self.input.writeBuffer(&more)
-        return true
-    }
-}
-
-private final class Collector: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    private let arrived: AsyncStream<ByteBuffer>.Continuation
-
-    init(_ arrived: AsyncStream<ByteBuffer>.Continuation) { self.arrived = arrived }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) { self.arrived.yield(self.unwrapInboundIn(data)) }
-    func channelInactive(context: ChannelHandlerContext) { self.arrived.finish() }
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event as? ChannelEvent == .inputClosed { self.arrived.finish() }
+    /// A browser with an open event stream; its head and `retry` are read.
+    func stream(_ path: String, _ fields: String = "") async throws -> LiveBrowser {
+        let (browser, head) = try await self.ask(
+            "GET \(path) HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\(fields)\r\n")
+        #expect(head.hasPrefix("HTTP/1.1 200 "), "\(head)")
+        #expect(try await browser.block() == "retry: 3000")
+        return browser
     }
 }
