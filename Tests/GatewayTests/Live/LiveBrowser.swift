@@ -15,6 +15,9 @@ final class LiveBrowser {
         self.bytes = bytes.makeAsyncIterator()
     }
 
+    /// Who lets go of a browser closes it.
+    deinit { self.channel.close(promise: nil) }
+
     /// A request for a WebSocket, as browsers make it.
     static func handshake(_ path: String, fields: String = "", host: String = "a") -> String {
         "GET \(path) HTTP/1.1\r\nHost: \(host)\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
