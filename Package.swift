@@ -49,6 +49,8 @@ let package = Package(
         // Codecs and values: no I/O, no clock.
         .target(name: "JSON", dependencies: [nioCore], swiftSettings: features),
         .target(name: "HTTP1", dependencies: [nioCore], swiftSettings: features),
+        // Files of a folder as HTTP answers: for the router and the workers.
+        .target(name: "Files", dependencies: ["HTTP1", nioCore], swiftSettings: features),
         // What carries messages between processes.
         .target(name: "ChannelLayer", dependencies: ["JSON", nioCore], swiftSettings: features),
         // Without pkg-config, which names a flag that the package manager warns of at every build.
@@ -79,7 +81,8 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         // Kept-alive HTTP/1.1 connections to upstreams: the router's proxying, the gateway's questions to workers.
         .target(
-            name: "Upstream", dependencies: ["HTTP1", "Telemetry", nioCore, nioPosix, logging], swiftSettings: features),
+            name: "Upstream", dependencies: ["HTTP1", "Telemetry", nioCore, nioPosix, nioSSL, logging],
+            swiftSettings: features),
         // The processes.
         .target(
             name: "Gateway",
@@ -91,8 +94,8 @@ let package = Package(
         .target(
             name: "Router",
             dependencies: [
-                "HTTP1", "Settings", "Sockets", "Telemetry", "Upstream", "CDescriptors", nioCore, nioPosix, logging,
-                metrics,
+                "Files", "HTTP1", "JSON", "Settings", "Sockets", "Telemetry", "Upstream", "CDescriptors", nioCore,
+                nioPosix, logging, metrics,
             ], swiftSettings: features),
         // Process managers: events of supervisord in, notices out.
         .target(
@@ -102,7 +105,7 @@ let package = Package(
         .target(
             name: "Workers",
             dependencies: [
-                "ChannelLayer", "HTTP1", "JSON", "Settings", "Telemetry", "CAssets",
+                "ChannelLayer", "Files", "HTTP1", "JSON", "Settings", "Telemetry", "CAssets",
                 nioCore, nioPosix, logging, metrics, unixSignals,
             ], swiftSettings: features),
         .executableTarget(
@@ -144,12 +147,13 @@ let package = Package(
                 nioPosix, jwtKit, logging,
             ], swiftSettings: features),
         .testTarget(
-            name: "RouterTests", dependencies: ["Router", "Sockets", "Upstream", "TestSupport", nioEmbedded, nioPosix],
+            name: "RouterTests",
+            dependencies: ["Files", "Router", "Settings", "Sockets", "Upstream", "TestSupport", nioEmbedded, nioPosix],
             swiftSettings: features),
         .testTarget(
             name: "SupervisionTests", dependencies: ["Supervision", "TestSupport", nioPosix], swiftSettings: features),
         .testTarget(
-            name: "WorkersTests", dependencies: ["Workers", "TestSupport", nioPosix], exclude: ["Browser"],
+            name: "WorkersTests", dependencies: ["Files", "Workers", "TestSupport", nioPosix], exclude: ["Browser"],
             swiftSettings: features),
     ],
     swiftLanguageModes: [.v6],

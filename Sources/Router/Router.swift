@@ -10,10 +10,11 @@ package final class Router: Sendable {
     private let configuration: RouterConfiguration
     private let metrics: RouterMetrics
     private let logger: Logger
-    private let workers: UpstreamClient
-    /// Whether `workers` is this router's alone, and ends with it.
+    /// By `PoolNumber`.
+    private let clients: [UpstreamClient?]
+    /// Whether the workers' client is this router's alone, and ends with it.
     private let ownsWorkers: Bool
-    private let gateways: UpstreamClient?
+    private let accessLog = Mutex<AccessLog?>(nil)
     private let shards: [(eventLoop: any EventLoop, shard: NIOLoopBoundBox<ProxyShard?>)]
     private let doorman = Mutex<Doorman?>(nil)
     private let turn = Turn()
@@ -37,8 +38,11 @@ package final class Router: Sendable {
         self.metrics = metrics
         self.logger = logger
         self.ownsWorkers = workers == nil
-        self.workers = workers ?? UpstreamClient(configuration.workers, group: group, logger: logger)
-        self.gateways = Self.tunnels(configuration).map { UpstreamClient($0, group: group, logger: logger) }
+        self.clients =
+            [
+                workers ?? UpstreamClient(configuration.workers, group: group, logger: logger),
+                Self.tunnels(configuration).map { UpstreamClient($0, group: group, logger: logger) },
+            ] + configuration.pools.map { UpstreamClient($0.upstreams, group: group, logger: logger) }
         self.shards = group.makeIterator().map {
             ($0, NIOLoopBoundBox.makeEmptyBox(valueType: ProxyShard.self, eventLoop: $0))
         }
@@ -60,15 +64,22 @@ package final class Router: Sendable {
 
     /// Opens the listening sockets and begins to accept.
     ///
-    /// - Throws: `ListenError` when one of the addresses cannot be listened on; then none is.
+    /// - Throws: `ListenError` when one of the addresses cannot be listened on; then none is. What is wrong with a file that
+    ///   is needed.
     package func start() async throws {
+        try self.configuration.checkFiles()
+        let accessLog = try self.configuration.accessLog.map {
+            try AccessLog($0, metrics: self.metrics, logger: self.logger)
+        }
+        self.accessLog.withLock { $0 = accessLog }
         for (eventLoop, box) in self.shards {
             try await eventLoop.submit {
                 box.value = ProxyShard(
-                    eventLoop: eventLoop, configuration: self.configuration, workers: self.workers,
-                    gateways: self.gateways, metrics: self.metrics, logger: self.logger)
+                    eventLoop: eventLoop, configuration: self.configuration, clients: self.clients,
+                    metrics: self.metrics, logger: self.logger, accessLog: accessLog)
             }.get()
         }
+        for client in self.clients { client?.startHealthChecks() }
         guard let first = self.shards.first?.eventLoop else { return }
         let doorman = try Doorman(
             listen: self.configuration.listen, configuration: self.doormanConfiguration, metrics: self.metrics,
@@ -88,8 +99,12 @@ package final class Router: Sendable {
         return Doorman.Configuration(
             // Without anybody to hand over to, everything is the proxy's.
             rule: PeekRule(prefix: handoffs.isEmpty ? "" : self.configuration.gatewayPath), gateways: handoffs,
-            headTime: self.configuration.headTime, undecidedLimit: self.configuration.undecidedLimit)
+            headTime: self.configuration.headTime, undecidedLimit: self.configuration.undecidedLimit,
+            socketFile: self.configuration.socketFile)
     }
+
+    /// Opens the access log anew, after its file was moved away.
+    package func reopenLogs() { self.accessLog.withLock { $0 }?.reopen() }
 
     /// Makes a channel of the visitor's socket.
     private static func adopt(
@@ -127,7 +142,14 @@ package final class Router: Sendable {
         }
         for future in drained { try? await future.get() }
         for deadline in deadlines { deadline.cancel() }
-        if self.ownsWorkers { self.workers.shutDown() }
-        self.gateways?.shutDown()
+        for (number, client) in self.clients.enumerated() where number != PoolNumber.workers || self.ownsWorkers {
+            client?.shutDown()
+        }
+        for (eventLoop, box) in self.shards { try? await eventLoop.submit { box.value?.flushLog() }.get() }
+        let accessLog = self.accessLog.withLock { log in
+            defer { log = nil }
+            return log
+        }
+        await accessLog?.end()
     }
 }

@@ -6,11 +6,20 @@ import Upstream
 extension RouterConfiguration {
     /// The values of all settings under `router`; faults are the reader's.
     package init(reading reader: SettingsReader) {
+        let listen = reader.value(RouterSettings.listen)
         self.init(
-            listen: reader.value(RouterSettings.listen), workers: UpstreamConfiguration(readingForRouter: reader))
+            listen: listen.filter { !$0.isSecure }.map(\.address), workers: UpstreamConfiguration(readingForRouter: reader))
+        self.secureListen = listen.filter(\.isSecure).map(\.address)
         // An unreadable list never gets this far: its kind checks each entry.
         self.trustedProxies = (try? TrustedProxies(reader.value(RouterSettings.trustedProxies))) ?? .none
+        let mode = RouterSettings.mode(reader.value(RouterSettings.socketMode))
+        self.socketFile =
+            SocketFile(owner: reader.value(RouterSettings.socketOwner), mode: mode) ?? SocketFile(mode: mode)
         self.gatewayPath = reader.value(RouterSettings.gatewayPath)
+        self.pools = RouterPoolSettings.all(reading: reader)
+        self.routes = Route.all(reading: reader, pools: self.pools.map(\.name), gatewayPath: self.gatewayPath)
+        self.accessLog = AccessLogConfiguration(reading: reader)
+        self.writesVia = reader.value(RouterSettings.via)
         self.gateways = reader.value(RouterSettings.gateways).map { GatewayEndpoint(address: $0) }
         self.headTime = TimeAmount(reader.value(RouterSettings.headTimeout))
         self.bodyIdleTime = TimeAmount(reader.value(RouterSettings.bodyTimeout))
@@ -22,16 +31,16 @@ extension RouterConfiguration {
     }
 }
 
-extension UpstreamConfiguration {
-    fileprivate init(readingForRouter reader: SettingsReader) {
-        self.init(addresses: reader.value(RouterWorkersSettings.upstreams))
-        self.connectTime = TimeAmount(reader.value(RouterWorkersSettings.connectTimeout))
-        self.firstByteTime = TimeAmount(reader.value(RouterWorkersSettings.responseTimeout))
-        self.idleTime = TimeAmount(reader.value(RouterWorkersSettings.readTimeout))
-        self.keepAliveTime = TimeAmount(reader.value(RouterWorkersSettings.keepAlive))
-        self.maxConnections = reader.value(RouterWorkersSettings.connections)
-        self.queueLimit = reader.value(RouterWorkersSettings.queue)
-        self.queueTime = TimeAmount(reader.value(RouterWorkersSettings.queueTimeout))
-        self.backOff = TimeAmount(reader.value(RouterWorkersSettings.backOff))
+extension AccessLogConfiguration {
+    /// `nil` when there is none.
+    init?(reading reader: SettingsReader) {
+        guard let target = reader.value(RouterSettings.accessLog), !target.isEmpty else { return nil }
+        guard target == "stderr" || target.hasPrefix("/") else {
+            reader.fault(RouterSettings.accessLog, "wanted an absolute path, or \"stderr\"")
+            return nil
+        }
+        self.init(
+            target: target == "stderr" ? .standardError : .file(target),
+            format: reader.value(RouterSettings.accessLogFormat))
     }
 }

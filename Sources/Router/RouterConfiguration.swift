@@ -26,8 +26,16 @@ package struct GatewayEndpoint: Sendable {
 package struct RouterConfiguration: Sendable {
     /// Where browsers, or a proxy in front, connect.
     package var listen: [ListenAddress]
+    /// Of the Unix sockets among them.
+    package var socketFile = SocketFile()
+    /// Where they connect with TLS.
+    package var secureListen: [ListenAddress] = []
     /// Who answers everything that is not under `gatewayPath`.
     package var workers: UpstreamConfiguration
+    /// Further groups of upstreams; routes name them by `PoolNumber.firstNamed` and their place here.
+    package var pools: [NamedPool] = []
+    /// Who answers what, where it is not the workers or the gateways.
+    package var routes: [Route] = []
     /// The path prefix of the gateways, with a slash at both ends; empty: there are no gateways.
     package var gatewayPath = RouterSettings.gatewayPath.defaultValue
     package var gateways: [GatewayEndpoint] = []
@@ -51,8 +59,22 @@ package struct RouterConfiguration: Sendable {
     /// One line per request at `info`; otherwise the line is at `debug`.
     package var logsRequests = RouterSettings.logRequests.defaultValue
 
+    /// One line per request apart from the process' log; `nil` for none.
+    package var accessLog: AccessLogConfiguration?
+    /// Whether requests get a `Via` (RFC 9110 section 7.6.3).
+    package var writesVia = RouterSettings.via.defaultValue
+
     package init(listen: [ListenAddress], workers: UpstreamConfiguration) {
         self.listen = listen
         self.workers = workers
+    }
+}
+
+extension RouterConfiguration {
+    /// Looks at the files that are named, as the process that listens will need them.
+    ///
+    /// - Throws: what is wrong with the first one that cannot be used.
+    package func checkFiles() throws {
+        for pool in [self.workers] + self.pools.map(\.upstreams) where pool.usesTLS { try pool.tls.load() }
     }
 }

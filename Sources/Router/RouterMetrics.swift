@@ -36,10 +36,14 @@ package final class RouterMetrics: Sendable {
         help: "Requests an upstream did not answer, or not to the end, by cause.")
     private static let repeatedTotal = Metric(
         "carillon_router_repeated_total",
-        help: "Requests sent a second time because a kept connection had been closed by the upstream.")
+        help: "Requests sent again, because the upstream ended the connection without an answer.")
     private static let abortedTotal = Metric(
         "carillon_router_aborted_total", help: "Requests whose browser left, or stalled for too long, before their end."
     )
+
+    private static let accessLogLostTotal = Metric(
+        "carillon_router_access_log_lost_total",
+        help: "Lines of the access log that could not be written: a full or slow disk.")
 
     let connections: Counter
     let handedOff: Counter
@@ -53,6 +57,7 @@ package final class RouterMetrics: Sendable {
     let refused: Counter
     let repeated: Counter
     let aborted: Counter
+    let accessLogLost: Counter
     private let requests: [Counter]
     private let factory: any MetricsFactory
 
@@ -71,6 +76,7 @@ package final class RouterMetrics: Sendable {
         self.refused = Self.refusedTotal.counter(factory: factory)
         self.repeated = Self.repeatedTotal.counter(factory: factory)
         self.aborted = Self.abortedTotal.counter(factory: factory)
+        self.accessLogLost = Self.accessLogLostTotal.counter(factory: factory)
         self.requests = (1...5).map { Self.requestsTotal.counter([("status", "\($0)xx")], factory: factory) }
     }
 

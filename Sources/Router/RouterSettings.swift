@@ -1,4 +1,5 @@
 import HTTP1
+import JSON
 import NIOCore
 package import Settings
 package import Upstream
@@ -6,15 +7,32 @@ package import Upstream
 /// The settings of a router process.
 package enum RouterSettings {
     package static let listen = Setting(
-        "router.listen", default: [ListenAddress.tcp(host: "127.0.0.1", port: 8000)],
-        kind: SettingKind<ListenAddress>.listenAddress.list(atMost: 64),
-        help: "Where browsers, or nginx in front, connect. fd://NUMBER is a listening socket that was inherited.",
+        "router.listen", default: [RouterListen(plain: .tcp(host: "127.0.0.1", port: 8000))],
+        kind: SettingKind<RouterListen>.routerListen.list(atMost: 64),
+        help: """
+            Where browsers, or nginx in front, connect. %eth0 for HOST stands for all addresses of that interface. \
+            fd://NUMBER is a listening socket that was inherited. https:// needs router.tls.
+            """,
         example: "http://127.0.0.1:8000")
+    package static let socketMode = Setting(
+        "router.socket_mode", default: "0660",
+        help: "Permission bits of the files of the router's Unix sockets.",
+        bounds: "an octal number such as \"0660\"", accepts: { Self.mode($0) != nil })
+    package static let socketOwner = Setting(
+        "router.socket_owner", default: "",
+        help: """
+            Whom the files of the router's Unix sockets are given to: "user", "user:group" or ":group". Without it they stay \
+            with the user and group of the process.
+            """, example: ":www-data", bounds: "\"user\", \"user:group\" or \":group\"",
+        accepts: { $0.isEmpty || SocketFile(owner: $0, mode: nil) != nil })
+
+    static func mode(_ text: String) -> UInt32? { UInt32(text, radix: 8).flatMap { $0 <= 0o777 ? $0 : nil } }
+
     package static let trustedProxies = Setting(
         "router.trusted_proxies", default: ["127.0.0.1", "::1", "unix:"], kind: .trustedProxies,
         help: """
-            Whose X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Real-IP and X-Request-ID are passed on and added \
-            to: addresses, ranges, and unix: for Unix sockets. Everybody else's are replaced.
+            Whose Forwarded, X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Real-IP and X-Request-ID are passed on \
+            and added to: addresses, ranges, and unix: for Unix sockets. Everybody else's are replaced.
             """)
 
     package static let gatewayPath = Setting(
@@ -53,10 +71,29 @@ package enum RouterSettings {
         "router.log_requests", default: false,
         help: "Whether each request leaves a line at level info; otherwise it does at level debug.")
 
+    package static let accessLog = Setting(
+        "router.access_log",
+        help: """
+            Where each request leaves a line: the absolute path of a file, or "stderr". SIGHUP and SIGUSR1 open the file \
+            anew. A full disk loses lines, and stops nothing.
+            """, example: "/var/log/carillon/access.log")
+    package static let accessLogFormat = Setting(
+        "router.access_log_format", default: AccessLogConfiguration.Format.text,
+        help: """
+            text is the combined form (and after it host, request identifier, seconds and upstream), json one object a line.
+            """)
+    package static let via = Setting(
+        "router.via", default: true,
+        help: """
+            Whether requests to upstreams get a Via field, as proxies are asked to. Some servers compress nothing for \
+            requests that have one.
+            """)
+
     package static let all: [any AnySetting] =
         [
-            Self.listen, Self.trustedProxies, Self.gatewayPath, Self.gateways, Self.headTimeout, Self.bodyTimeout,
+            Self.listen, Self.socketMode, Self.socketOwner, Route.setting, RouterPoolSettings.pools, Self.trustedProxies, Self.gatewayPath, Self.gateways, Self.headTimeout, Self.bodyTimeout,
             Self.sendTimeout, Self.idleTimeout, Self.tunnelTimeout, Self.undecidedLimit, Self.logRequests,
+            Self.accessLog, Self.accessLogFormat, Self.via,
         ] + RouterWorkersSettings.all
 
     static let times = Duration.milliseconds(10)...(.seconds(86_400))
@@ -99,8 +136,31 @@ package enum RouterWorkersSettings {
             up to half a minute.
             """)
 
+    package static let retries = Setting(
+        "router.workers.retries", default: Self.defaults.retries, in: 0...16, unit: "attempts",
+        help: """
+            How often a request whose worker ended the connection without an answer is sent to another one. Only requests \
+            that may be repeated (GET, HEAD, OPTIONS, PUT, DELETE), and while their body is at hand (64 KiB).
+            """)
+    package static let slowStart = Setting(
+        "router.workers.slow_start", default: Duration(Self.defaults.slowStart), in: .zero...(.seconds(3_600)),
+        help: "How long a worker that has come back gets less than its share of requests, growing to all of it.")
+    package static let healthCheck = StructuredSetting(
+        "router.workers.health_check", wanted: "{ \"path\": \"/healthz\" }", default: JSONValue(.null),
+        help: """
+            Asks each worker for path from time to time; a status from 200 to 399 is well. Other keys: host, interval ("5s"), \
+            timeout ("2s"), failures (2) and successes (2) in a row until it counts.
+            """, example: "{ \"path\": \"/healthz\", \"interval\": \"5s\" }")
+    package static let tls = StructuredSetting(
+        "router.workers.tls", wanted: "{ \"ca\": \"/PATH\" }", default: JSONValue(.null),
+        help: """
+            How workers at https:// are spoken to: ca (a PEM file; without it the system's authorities), server_name, verify \
+            (true), and certificate and key for workers that ask who we are.
+            """, example: "{ \"ca\": \"/etc/carillon/workers-ca.pem\" }")
+
     package static let all: [any AnySetting] = [
         upstreams, connectTimeout, responseTimeout, readTimeout, keepAlive, connections, queue, queueTimeout, backOff,
+        retries, slowStart, healthCheck, tls,
     ]
 }
 

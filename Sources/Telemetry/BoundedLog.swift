@@ -19,6 +19,9 @@ package final class BoundedLog: Sendable {
         self.linesPerSecond = linesPerSecond
     }
 
+    /// One that says nothing.
+    package static var silent: BoundedLog { BoundedLog(Logger(label: "silent") { _ in SwiftLogNoOpLogHandler() }) }
+
     /// - Parameter message: the fixed message; each has its own bound.
     package func log(
         _ level: Logger.Level, _ message: StaticString, metadata: @autoclosure () -> Logger.Metadata = [:],

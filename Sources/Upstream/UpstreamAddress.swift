@@ -4,27 +4,32 @@ package enum UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
     case tcp(host: String, port: Int)
     /// The absolute path of a Unix stream socket, at most 107 bytes.
     case unix(path: String)
+    /// As `tcp`, with TLS.
+    case tls(host: String, port: Int)
 
     /// What a setting wants to hear.
-    package static let wanted = "\"http://HOST:PORT\" or \"unix:///PATH\""
+    package static let wanted = "\"http://HOST:PORT\", \"https://HOST:PORT\" or \"unix:///PATH\""
 
-    /// Reads `http://HOST:PORT` (port 80 when absent, IPv6 addresses in brackets) or `unix:///PATH`.
+    /// Reads `http://HOST:PORT` (port 80 when absent, IPv6 addresses in brackets), `https://HOST:PORT` (443) or
+    /// `unix:///PATH`.
     ///
     /// - Throws: an error whose description says what was wanted.
     package init(parsing text: String) throws(UpstreamAddressError) {
         if text.hasPrefix("unix:") {
-            self = .unix(path: try Self.parsePath(text))
+            self = .unix(path: try Self.parsePath(text, after: "unix:"))
         } else if text.hasPrefix("http://") {
-            self = try Self.parseAuthority(text)
+            let (host, port) = try Self.parseAuthority(text, after: "http://", port: 80)
+            self = .tcp(host: host, port: port)
         } else if text.hasPrefix("https://") {
-            throw UpstreamAddressError(text: text, problem: "https upstreams are not supported; use http:// or unix://")
+            let (host, port) = try Self.parseAuthority(text, after: "https://", port: 443)
+            self = .tls(host: host, port: port)
         } else {
             throw UpstreamAddressError(text: text, problem: "no scheme")
         }
     }
 
-    private static func parsePath(_ text: String) throws(UpstreamAddressError) -> String {
-        let rest = text.dropFirst("unix:".count)
+    private static func parsePath(_ text: String, after scheme: String) throws(UpstreamAddressError) -> String {
+        let rest = text.dropFirst(scheme.count)
         let path = rest.hasPrefix("//") ? rest.dropFirst(2) : rest
         guard path.hasPrefix("/"), path.utf8.count > 1 else {
             throw UpstreamAddressError(text: text, problem: "the socket's path is not absolute")
@@ -35,8 +40,11 @@ package enum UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
         return String(path)
     }
 
-    private static func parseAuthority(_ text: String) throws(UpstreamAddressError) -> UpstreamAddress {
-        var authority = text.dropFirst("http://".count)
+    /// - Parameter port: where there is none in `text`; `nil` when there must be one.
+    private static func parseAuthority(
+        _ text: String, after scheme: String, port: Int?
+    ) throws(UpstreamAddressError) -> (host: String, port: Int) {
+        var authority = text.dropFirst(scheme.count)
         if authority.hasSuffix("/") { authority = authority.dropLast() }
         guard !authority.contains(where: { "/?#@".contains($0) || $0.isWhitespace }) else {
             throw UpstreamAddressError(text: text, problem: "a path, query or user name has no meaning here")
@@ -55,11 +63,13 @@ package enum UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
             rest = authority[colon...]
         }
         guard !host.isEmpty else { throw UpstreamAddressError(text: text, problem: "no host") }
-        return .tcp(host: String(host), port: try Self.parsePort(rest, text))
+        return (String(host), try Self.parsePort(rest, text, standard: port))
     }
 
-    private static func parsePort(_ rest: Substring, _ text: String) throws(UpstreamAddressError) -> Int {
-        guard !rest.isEmpty else { return 80 }
+    private static func parsePort(
+        _ rest: Substring, _ text: String, standard: Int?
+    ) throws(UpstreamAddressError) -> Int {
+        if rest.isEmpty, let standard { return standard }
         guard rest.hasPrefix(":"), rest.dropFirst().utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }),
             let port = Int(rest.dropFirst()), (1...65_535).contains(port)
         else { throw UpstreamAddressError(text: text, problem: "the port is a number from 1 to 65535") }
@@ -70,6 +80,7 @@ package enum UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .tcp(let host, let port): "http://\(self.bracketed(host)):\(port)"
+        case .tls(let host, let port): "https://\(self.bracketed(host)):\(port)"
         case .unix(let path): "unix://\(path)"
         }
     }
@@ -77,8 +88,8 @@ package enum UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
     /// The `Host` field of a request that comes without one.
     package var hostField: String {
         switch self {
-        case .tcp(let host, 80): self.bracketed(host)
-        case .tcp(let host, let port): "\(self.bracketed(host)):\(port)"
+        case .tcp(let host, 80), .tls(let host, 443): self.bracketed(host)
+        case .tcp(let host, let port), .tls(let host, let port): "\(self.bracketed(host)):\(port)"
         case .unix: "localhost"
         }
     }

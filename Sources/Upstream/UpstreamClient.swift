@@ -38,6 +38,7 @@ package final class UpstreamClient: Sendable {
     private let group: any EventLoopGroup
     private let pools: [ObjectIdentifier: NIOLoopBoundBox<UpstreamPool?>]
     private let servers: [UpstreamServer]
+    private let checker: NIOLoopBoundBox<HealthChecker?>
 
     /// - Parameter group: the loops that will ask; each has connections of its own.
     package init(_ configuration: UpstreamConfiguration, group: any EventLoopGroup, logger: Logger) {
@@ -49,6 +50,18 @@ package final class UpstreamClient: Sendable {
             group.makeIterator().map {
                 (ObjectIdentifier($0), NIOLoopBoundBox.makeEmptyBox(valueType: UpstreamPool.self, eventLoop: $0))
             }, uniquingKeysWith: { first, _ in first })
+        self.checker = NIOLoopBoundBox.makeEmptyBox(valueType: HealthChecker.self, eventLoop: group.next())
+    }
+
+    /// Begins with the health checks, if there are to be any.
+    package func startHealthChecks() {
+        guard self.configuration.healthCheck != nil else { return }
+        let (checker, servers, configuration) = (self.checker, self.servers, self.configuration)
+        checker.eventLoop.execute {
+            guard checker.value == nil else { return }
+            checker.value = HealthChecker(servers, configuration: configuration, eventLoop: checker.eventLoop)
+            checker.value?.start()
+        }
     }
 
     /// The connections of `eventLoop`, which must be the current one; `nil` when it is none of the group's.
@@ -95,6 +108,8 @@ package final class UpstreamClient: Sendable {
 
     /// Closes unused connections and refuses new requests; running ones end by themselves.
     package func shutDown() {
+        let checker = self.checker
+        checker.eventLoop.execute { checker.value?.stop() }
         for loop in self.group.makeIterator() {
             guard let box = self.pools[ObjectIdentifier(loop)] else { continue }
             loop.execute { box.value?.shutDown() }

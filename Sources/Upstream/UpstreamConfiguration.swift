@@ -22,8 +22,19 @@ package struct UpstreamConfiguration: Sendable {
     /// How long a failed upstream is avoided: doubled with each failure in a row, up to `maxBackOff`.
     package var backOff: TimeAmount = .seconds(1)
     package var maxBackOff: TimeAmount = .seconds(30)
+    /// Attempts at other upstreams after one that ended the connection without an answer; see `RetryRule`.
+    package var retries: Int = 1
+    /// How long an upstream that has come back gets less than its share, growing to all of it; zero for at once.
+    package var slowStart: TimeAmount = .zero
+    /// Asks each upstream from time to time whether it is well; `nil` for not.
+    package var healthCheck: HealthCheck?
+    /// How `https` upstreams are spoken to.
+    package var tls = UpstreamTLS()
     /// Limits of an answer's head.
     package var headLimits = HeadLimits()
+
+    /// Whether one of the upstreams is spoken to with TLS.
+    package var usesTLS: Bool { self.addresses.contains { if case .tls = $0 { true } else { false } } }
 
     package init(addresses: [UpstreamAddress]) {
         self.addresses = addresses

@@ -358,7 +358,9 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
         let reused = self.uses > 1
         if exchange != nil, Self.speaksAgainstServer(code, reused: reused) { self.lane.server.failed(what) }
         self.close()
-        exchange?.upstreamFailed(UpstreamError(code, "\(self.address): \(what)", onReusedConnection: reused))
+        exchange?.upstreamFailed(
+            UpstreamError(
+                code, "\(self.address): \(what)", onReusedConnection: reused, upstream: self.lane.number))
     }
 
     private func settle() {

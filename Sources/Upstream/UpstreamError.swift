@@ -24,8 +24,11 @@ package struct UpstreamError: Error, Equatable, CustomStringConvertible, Sendabl
     package var message: String
     /// The connection had been used before: it may have been closed by an idle limit while we were writing.
     package var onReusedConnection: Bool
+    /// Which of the pool's upstreams it was about; `nil` for none in particular. For `acquire(excluding:)`.
+    package var upstream: Int?
 
-    package init(_ code: Code, _ message: String, onReusedConnection: Bool = false) {
+    package init(_ code: Code, _ message: String, onReusedConnection: Bool = false, upstream: Int? = nil) {
+        self.upstream = upstream
         self.code = code
         self.message = message
         self.onReusedConnection = onReusedConnection

@@ -28,6 +28,14 @@ package protocol UpstreamExchange: AnyObject {
 
 /// Whether a request may be sent a second time.
 package enum RetryRule {
+    /// Where it may go.
+    package enum Next: Equatable, Sendable {
+        /// To any upstream, on a new connection: the old one was stale.
+        case anywhere
+        /// To another upstream than this one.
+        case elsewhere
+    }
+
     /// Methods that may be repeated without asking (RFC 9110 section 9.2.2).
     package static func isIdempotent(_ method: String) -> Bool {
         switch method {
@@ -36,10 +44,24 @@ package enum RetryRule {
         }
     }
 
-    /// Nothing of the answer came on a connection that may have been stale, and repeating does no harm.
+    /// What may be done after `error`; `nil` for nothing.
     ///
-    /// - Parameter isReplayable: the whole request is still at hand.
-    package static func allows(_ error: UpstreamError, method: String, isReplayable: Bool) -> Bool {
-        error.code == .closedBeforeAnswer && error.onReusedConnection && isReplayable && Self.isIdempotent(method)
+    /// The connection ended without (the head of) an answer, and repeating does no harm. An upstream that takes too long or
+    /// says nonsense is not left for another: whatever made it so would go round all of them.
+    ///
+    /// - Parameters:
+    ///   - isReplayable: the whole request, as far as it was sent, is still at hand; nothing of an answer was passed on.
+    ///   - repeats: how often it has been sent again already.
+    ///   - retries: how often it may be.
+    package static func next(
+        after error: UpstreamError, method: String, isReplayable: Bool, repeats: Int, retries: Int
+    ) -> Next? {
+        guard isReplayable, Self.isIdempotent(method) else { return nil }
+        switch error.code {
+        // A kept connection may have ended while we wrote. That says nothing of the upstream, so it is no attempt at it.
+        case .closedBeforeAnswer where error.onReusedConnection && repeats == 0: return .anywhere
+        case .closedBeforeAnswer, .closedInAnswer: return repeats < retries ? .elsewhere : nil
+        default: return nil
+        }
     }
 }

@@ -27,21 +27,26 @@ package final class UpstreamPool {
                 for: configuration.firstByteTime, configuration.idleTime, configuration.keepAliveTime,
                 configuration.queueTime))
         let limit = max(1, (configuration.maxConnections + shares - 1) / max(1, shares))
-        self.lanes = servers.map {
-            UpstreamLane(server: $0, limit: limit, eventLoop: eventLoop, configuration: configuration)
+        self.lanes = servers.enumerated().map {
+            UpstreamLane(
+                server: $0.element, number: $0.offset, limit: limit, eventLoop: eventLoop, configuration: configuration)
         }
     }
 
     /// Finds a connection for `exchange`: calls its `upstreamReady` or `upstreamFailed`, maybe before this returns.
     ///
-    /// - Parameter fresh: an unused connection will not do, as one of those has just been found dead.
+    /// - Parameters:
+    ///   - fresh: an unused connection will not do, as one of those has just been found dead.
+    ///   - tried: upstreams that are not to be asked again.
     /// - Returns: the place to withdraw from while the request waits; `nil` when it does not.
-    package func acquire(for exchange: any UpstreamExchange, fresh: Bool = false) -> UpstreamTicket? {
+    package func acquire(
+        for exchange: any UpstreamExchange, fresh: Bool = false, excluding tried: Set<Int> = []
+    ) -> UpstreamTicket? {
         guard !self.isShutDown else {
             exchange.upstreamFailed(UpstreamError(.cancelled, "shut down"))
             return nil
         }
-        guard let index = self.chooseLane(excluding: []) else { return self.enqueue(exchange) }
+        guard let index = self.chooseLane(excluding: tried) else { return self.enqueue(exchange) }
         let lane = self.lanes[index]
         if !fresh {
             while let connection = lane.popIdle() {
@@ -49,8 +54,18 @@ package final class UpstreamPool {
             }
         }
         let ticket = UpstreamTicket(exchange, pool: self)
+        ticket.tried = tried
         self.connect(index, for: ticket)
         return ticket
+    }
+
+    /// See `UpstreamConfiguration.retries`.
+    package var retries: Int { self.configuration.retries }
+
+    /// Whether there is somebody to ask again after `error`.
+    package func canRepeat(_ next: RetryRule.Next, after error: UpstreamError) -> Bool {
+        guard !self.isShutDown else { return false }
+        return next == .anywhere || self.lanes.indices.contains { $0 != error.upstream && self.lanes[$0].hasRoom }
     }
 
     /// Closes what is unused, refuses new requests, and lets running ones end.
@@ -80,10 +95,10 @@ package final class UpstreamPool {
             // Equals take turns.
             let index = (self.firstLane + offset) % self.lanes.count
             let lane = self.lanes[index]
-            guard lane.server.outstanding < fewest, lane.hasRoom, !tried.contains(index),
-                lane.server.isAvoided == avoided
-            else { continue }
-            fewest = lane.server.outstanding
+            guard lane.hasRoom, !tried.contains(index) else { continue }
+            let load = lane.server.load
+            guard load < fewest, lane.server.isAvoided == avoided else { continue }
+            fewest = load
             best = index
         }
         return best

@@ -13,7 +13,8 @@ final class UpstreamQuestion: UpstreamExchange, Watched {
     private var connection: UpstreamConnection?
     private var head: ResponseHead?
     private var body = ByteBuffer()
-    private var wasRepeated = false
+    private var repeats = 0
+    private var tried: Set<Int> = []
 
     private(set) var deadline = NIODeadline.distantFuture
     var watchIndex = -1
@@ -73,11 +74,15 @@ final class UpstreamQuestion: UpstreamExchange, Watched {
     func upstreamFailed(_ error: UpstreamError) {
         self.connection = nil
         self.ticket = nil
-        if !self.wasRepeated, self.promise != nil,
-            RetryRule.allows(error, method: self.request.method, isReplayable: true)
+        if self.promise != nil, self.head == nil,
+            let next = RetryRule.next(
+                after: error, method: self.request.method, isReplayable: true, repeats: self.repeats,
+                retries: self.pool.retries),
+            self.pool.canRepeat(next, after: error)
         {
-            self.wasRepeated = true
-            self.ticket = self.pool.acquire(for: self, fresh: true)
+            self.repeats += 1
+            if let upstream = error.upstream, next == .elsewhere { self.tried.insert(upstream) }
+            self.ticket = self.pool.acquire(for: self, fresh: true, excluding: self.tried)
             return
         }
         self.finish(.failure(error))

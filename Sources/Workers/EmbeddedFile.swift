@@ -1,4 +1,5 @@
 import CAssets
+import Files
 package import NIOCore
 
 /// A file that the binary carries.

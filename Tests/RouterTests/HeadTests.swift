@@ -6,6 +6,8 @@ import Testing
 
 /// What the proxy makes of heads, without a socket.
 @Suite struct HeadTests {
+    private static let routes = RouteTable(gatewayPath: "/channels/")
+
     private func head(_ lines: String...) throws -> RequestHead {
         var buffer = ByteBuffer(string: lines.joined(separator: "\r\n") + "\r\n\r\n")
         var parser = RequestHeadParser()
@@ -13,7 +15,7 @@ import Testing
     }
 
     private func forwarded(_ head: RequestHead, peer: String = "192.0.2.7", trusted: [String] = []) throws -> [String] {
-        let plan = try RequestPlan(head, gatewayPath: "/channels/")
+        let plan = try RequestPlan(head, routes: Self.routes)
         let address = try #require(IPAddress(peer))
         let identity = BrowserIdentity(peer: .ip(address), trustedProxies: try TrustedProxies(trusted))
         var out = ByteBuffer()
@@ -25,7 +27,7 @@ import Testing
 
     private let ours = [
         "X-Forwarded-For: 192.0.2.7", "X-Real-IP: 192.0.2.7", "X-Forwarded-Proto: http", "X-Forwarded-Host: a",
-        "X-Request-ID: 00000000000000010000000000000abc",
+        "Forwarded: for=192.0.2.7;proto=http;host=a", "X-Request-ID: 00000000000000010000000000000abc",
     ]
 
     @Test func whatIsNotTheProxysBusinessGoesByteForByte() throws {
@@ -61,12 +63,14 @@ import Testing
     @Test func aTrustedProxysWordsArePassedOnAndAddedTo() throws {
         let head = try self.head(
             "GET / HTTP/1.1", "Host: a", "X-Forwarded-For: 203.0.113.5, 10.0.0.9", "X-Forwarded-Proto: https",
-            "X-Forwarded-Host: site.example", "X-Forwarded-Prefix: /x", "X-Request-ID: abc-1")
+            "X-Forwarded-Host: site.example", "X-Forwarded-Prefix: /x", "Forwarded: for=203.0.113.5;proto=https",
+            "X-Request-ID: abc-1")
         #expect(
             try self.forwarded(head, peer: "10.0.0.1", trusted: ["10.0.0.0/8"]) == [
                 "GET / HTTP/1.1", "Host: a", "X-Forwarded-Prefix: /x",
                 "X-Forwarded-For: 203.0.113.5, 10.0.0.9, 10.0.0.1", "X-Real-IP: 203.0.113.5",
-                "X-Forwarded-Proto: https", "X-Forwarded-Host: site.example", "X-Request-ID: abc-1",
+                "X-Forwarded-Proto: https", "X-Forwarded-Host: site.example",
+                "Forwarded: for=203.0.113.5;proto=https, for=10.0.0.1;proto=http;host=a", "X-Request-ID: abc-1",
             ])
     }
 
@@ -75,6 +79,20 @@ import Testing
         let head = try self.head("GET / HTTP/1.1", "Host: a", "X-Request-ID: \(id)")
         let last = try self.forwarded(head, peer: "10.0.0.1", trusted: ["10.0.0.1"]).last
         #expect(last == "X-Request-ID: 00000000000000010000000000000abc")
+    }
+
+    @Test func forwardedQuotesWhatIsNoToken() throws {
+        let head = try self.head("GET / HTTP/1.1", "Host: a.example:8000")
+        #expect(
+            try self.forwarded(head, peer: "2001:db8::7").contains(
+                "Forwarded: for=\"[2001:db8::7]\";proto=http;host=\"a.example:8000\""))
+    }
+
+    @Test(arguments: ["X-SSL-Client-S-DN", "x_ssl_client_verify", "Client-Cert", "client_cert_chain", "X-SSL-CLIENT-CN"])
+    func nobodyMakesUpACertificate(_ name: String) throws {
+        let head = try self.head("GET / HTTP/1.1", "Host: a", "\(name): CN=admin", "Client: b")
+        #expect(try self.forwarded(head) == ["GET / HTTP/1.1", "Host: a", "Client: b"] + self.ours)
+        #expect(try self.forwarded(head, peer: "10.0.0.1", trusted: ["10.0.0.1"]).contains("\(name): CN=admin"))
     }
 
     @Test func anHTTP10RequestGetsAHostAndKeepsNoExpectation() throws {
@@ -90,7 +108,7 @@ import Testing
         let lines = try self.forwarded(head)
         #expect(lines.contains("Connection: Upgrade") && lines.contains("Upgrade: websocket"))
         #expect(lines.contains("Sec-WebSocket-Key: x"))
-        #expect(try RequestPlan(head, gatewayPath: "/channels/").wantsWebSocket)
+        #expect(try RequestPlan(head, routes: Self.routes).wantsWebSocket)
     }
 
     @Test(arguments: [
@@ -107,18 +125,19 @@ import Testing
     }
 
     @Test(arguments: [
-        ("/channels/", RequestPlan.Route.gateways), ("/channels/a?b", .gateways), ("/channels", .workers),
-        ("/", .workers), ("/a/channels/", .workers), ("http://a/channels/x", .gateways), ("http://a", .workers),
+        ("/channels/", PoolNumber.gateways), ("/channels/a?b", PoolNumber.gateways), ("/channels", PoolNumber.workers),
+        ("/", PoolNumber.workers), ("/a/channels/", PoolNumber.workers), ("http://a/channels/x", PoolNumber.gateways),
+        ("http://a", PoolNumber.workers),
     ])
-    func thePathDecides(_ target: String, _ route: RequestPlan.Route) throws {
-        #expect(
-            try RequestPlan(self.head("GET \(target) HTTP/1.1", "Host: a"), gatewayPath: "/channels/").route == route)
+    func thePathDecides(_ target: String, _ pool: Int) throws {
+        let plan = try RequestPlan(self.head("GET \(target) HTTP/1.1", "Host: a"), routes: Self.routes)
+        #expect(plan.route.target == .pool(pool))
     }
 
     @Test(arguments: [("CONNECT a:1 HTTP/1.1", 405), ("TRACE / HTTP/1.1", 405)])
     func someMethodsAreNotAnswered(_ line: String, _ status: Int) throws {
         let head = try self.head(line, "Host: a")
-        let refusal = #expect(throws: RequestPlan.Refusal.self) { try RequestPlan(head, gatewayPath: "/channels/") }
+        let refusal = #expect(throws: RequestPlan.Refusal.self) { try RequestPlan(head, routes: Self.routes) }
         #expect(refusal?.status == status)
     }
 
@@ -132,7 +151,7 @@ import Testing
 
     @Test func aPageEscapesWhatItShows() {
         let page = ShortPage.bytes(
-            status: 502, reason: "<b>&\"", requestID: "x<y", retryAfter: 5, keepsAlive: false)
+            status: 503, reason: "<b>&\"", requestID: "x<y", keepsAlive: false)
         let text = String(buffer: page)
         #expect(text.contains("<p>&lt;b&gt;&amp;&quot;</p>") && text.contains("x&lt;y"))
         #expect(text.contains("Retry-After: 5\r\n") && text.contains("Connection: close\r\n"))

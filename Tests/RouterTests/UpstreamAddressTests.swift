@@ -9,6 +9,8 @@ import Testing
         ("http://app.example:80/", .tcp(host: "app.example", port: 80)),
         ("http://localhost", .tcp(host: "localhost", port: 80)),
         ("http://[::1]:8002", .tcp(host: "::1", port: 8002)),
+        ("https://app.example", .tls(host: "app.example", port: 443)),
+        ("https://[::1]:8443/", .tls(host: "::1", port: 8443)),
         ("unix:///run/carillon/worker.sock", .unix(path: "/run/carillon/worker.sock")),
         ("unix:/run/worker.sock", .unix(path: "/run/worker.sock")),
     ])
@@ -18,7 +20,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "127.0.0.1:8002", "https://a", "http://", "http://:80", "http://a:0", "http://a:65536", "http://a:+1",
+        "", "127.0.0.1:8002", "https://", "https://a:0", "http://", "http://:80", "http://a:0", "http://a:65536", "http://a:+1",
         "http://a:b", "http://a/path", "http://u@a", "http://a b", "http://[::1", "http://[::1]x", "http://::1:80",
         "unix:", "unix://", "unix:///", "unix://relative", "unix:///" + String(repeating: "x", count: 107), "ftp://a",
     ])

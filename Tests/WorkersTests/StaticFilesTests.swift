@@ -1,4 +1,5 @@
 import Foundation
+import Files
 import HTTP1
 import NIOCore
 import Testing

@@ -10,6 +10,12 @@ protocol Part: Sendable {
     func start() async throws
     /// Ends in order: takes nothing new, finishes or sends away what it has.
     func stop() async
+    /// Opens files of logs anew, which somebody may have moved away.
+    func reopenLogs()
+}
+
+extension Part {
+    func reopenLogs() {}
 }
 
 /// A part under the life cycle's care: it was started before, and is stopped when its turn comes.
@@ -39,6 +45,10 @@ struct PartsTogether: Part {
             }
             running.append(part)
         }
+    }
+
+    func reopenLogs() {
+        for part in self.parts { part.reopenLogs() }
     }
 
     func stop() async {

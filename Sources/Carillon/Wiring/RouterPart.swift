@@ -18,5 +18,6 @@ struct RouterPart: Part {
     let drainTime: TimeAmount
 
     func start() async throws { try await self.router.start() }
+    func reopenLogs() { self.router.reopenLogs() }
     func stop() async { await self.router.drain(within: self.drainTime) }
 }

@@ -36,7 +36,7 @@ struct Runtime: Sendable {
     }
 
     /// Starts `parts` in their order, serves until SIGTERM or SIGINT, and stops them in reverse. A second such signal ends
-    /// the process at once. SIGHUP calls `reload`.
+    /// the process at once. SIGHUP calls `reload`; SIGHUP and SIGUSR1 open the files of logs anew.
     ///
     /// - Parameters:
     ///   - reload: reads the settings anew; what it throws is logged, and everything stays as it was.
@@ -47,7 +47,7 @@ struct Runtime: Sendable {
         started: @Sendable () throws -> Void = {}
     ) async throws {
         // Caught from here on, so that a signal during the start is not lost either.
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup, .sigusr1)
         let all: [any Part] =
             [InternalPart(self.telemetry.listen, self.registry, self.health, self.group, self.logger)] + parts
         try await self.start(all)
@@ -59,7 +59,7 @@ struct Runtime: Sendable {
         let services = ServiceGroup(configuration: configuration)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await services.run() }
-            tasks.addTask { await self.obey(signals, services, reload) }
+            tasks.addTask { await self.obey(signals, services, all, reload) }
             try await tasks.next()
             tasks.cancelAll()
         }
@@ -80,13 +80,14 @@ struct Runtime: Sendable {
     }
 
     private func obey(
-        _ signals: UnixSignalsSequence, _ services: ServiceGroup,
+        _ signals: UnixSignalsSequence, _ services: ServiceGroup, _ parts: [any Part],
         _ reload: @Sendable () throws -> TelemetryConfiguration
     ) async {
         var isStopping = false
         for await signal in signals {
-            if signal == .sighup {
-                self.reload(reload)
+            if signal == .sighup || signal == .sigusr1 {
+                for part in parts { part.reopenLogs() }
+                if signal == .sighup { self.reload(reload) }
             } else if isStopping {
                 Output.error("carillon: stopped at once by a second signal")
                 immediateExit(signal == .sigint ? 130 : 143)

@@ -24,8 +24,14 @@ package final class Doorman: Sendable {
         package var undecidedLimit: Int
         /// How long accepting pauses when descriptors have run out.
         package var pause: TimeAmount = .milliseconds(100)
+        /// Of the Unix sockets it makes.
+        package var socketFile = SocketFile()
 
-        package init(rule: PeekRule, gateways: [GatewayHandoff], headTime: TimeAmount, undecidedLimit: Int) {
+        package init(
+            rule: PeekRule, gateways: [GatewayHandoff], headTime: TimeAmount, undecidedLimit: Int,
+            socketFile: SocketFile = SocketFile()
+        ) {
+            self.socketFile = socketFile
             self.rule = rule
             self.gateways = gateways
             self.headTime = headTime
@@ -52,22 +58,31 @@ package final class Doorman: Sendable {
 
     /// Where it listens, with the ports the system chose.
     package let boundAddresses: [ListenAddress]
+    package let secureAddresses: [ListenAddress]
     private let shared: Shared
     private let ended: EventLoopFuture<Void>
 
     /// Opens the listening sockets and starts the thread.
     ///
     /// - Parameters:
+    ///   - secure: where browsers speak TLS; their connections all go to the proxy.
     ///   - adopt: takes a connection, and its descriptor with it; called on the doorman's thread.
     ///   - eventLoop: where `stop`'s future is completed.
     /// - Throws: `ListenError` when one address cannot be listened on; then none is.
     package init(
-        listen addresses: [ListenAddress], configuration: Configuration, metrics: RouterMetrics, logger: Logger,
+        listen addresses: [ListenAddress], secure: [ListenAddress] = [], configuration: Configuration, metrics: RouterMetrics, logger: Logger,
         eventLoop: any EventLoop, adopt: @escaping @Sendable (Visitor) -> Void
     ) throws(ListenError) {
         var listeners: [ListeningSocket] = []
         do throws(ListenError) {
-            for address in addresses { listeners += try ListeningSocket.open(address) }
+            for address in addresses { listeners += try ListeningSocket.open(address, file: configuration.socketFile) }
+            for address in secure {
+                listeners += try ListeningSocket.open(address, file: configuration.socketFile).map { socket in
+                    var socket = socket
+                    socket.isSecure = true
+                    return socket
+                }
+            }
         } catch {
             listeners.forEach { $0.close() }
             throw error
@@ -79,7 +94,8 @@ package final class Doorman: Sendable {
             for descriptor in [epoll, wakeup] where descriptor >= 0 { _ = close(descriptor) }
             throw ListenError(address: addresses.first?.description ?? "-", problem: problem)
         }
-        self.boundAddresses = listeners.map(\.address)
+        self.boundAddresses = listeners.filter { !$0.isSecure }.map(\.address)
+        self.secureAddresses = listeners.filter(\.isSecure).map(\.address)
         let shared = Shared(wakeup: wakeup)
         self.shared = shared
         let promise = eventLoop.makePromise(of: Void.self)

@@ -67,8 +67,8 @@ struct DoormanRounds: ~Copyable {
         if event.descriptor == self.wakeup {
             var ignored: UInt64 = 0
             _ = read(self.wakeup, &ignored, MemoryLayout<UInt64>.size)
-        } else if self.listeners.contains(where: { $0.descriptor == event.descriptor }) {
-            self.acceptSome(event.descriptor)
+        } else if let listener = self.listeners.first(where: { $0.descriptor == event.descriptor }) {
+            self.acceptSome(listener)
         } else if let visitor = self.room.leave(event.descriptor) {
             let ended = event.bits & (CDESCRIPTORS_PEER_CLOSED.rawValue | CDESCRIPTORS_HANGUP.rawValue) != 0
             self.look(at: visitor, ended: ended, isNew: false)
@@ -85,11 +85,11 @@ struct DoormanRounds: ~Copyable {
         }
     }
 
-    private mutating func acceptSome(_ listener: CInt) {
+    private mutating func acceptSome(_ listener: ListeningSocket) {
         let deadline = NIODeadline.now() + self.configuration.headTime
         for _ in 0..<Self.acceptsPerTurn {
             var storage = sockaddr_storage()
-            let descriptor = cdescriptors_accept(listener, &storage, MemoryLayout<sockaddr_storage>.size)
+            let descriptor = cdescriptors_accept(listener.descriptor, &storage, MemoryLayout<sockaddr_storage>.size)
             guard descriptor >= 0 else {
                 switch errno {
                 case EAGAIN: return
@@ -99,9 +99,10 @@ struct DoormanRounds: ~Copyable {
                 }
             }
             self.metrics.connections.increment()
-            self.look(
-                at: Visitor(descriptor: descriptor, peer: Peer(storage), deadline: deadline), ended: false,
-                isNew: true)
+            let visitor = Visitor(
+                descriptor: descriptor, peer: Peer(storage), deadline: deadline, isSecure: listener.isSecure)
+            // Nothing can be read in TLS by looking at it.
+            if visitor.isSecure { self.adopt(visitor) } else { self.look(at: visitor, ended: false, isNew: true) }
         }
     }
 

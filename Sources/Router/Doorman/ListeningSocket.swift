@@ -14,14 +14,27 @@ struct ListeningSocket: Sendable {
     let address: ListenAddress
     /// The socket file we made and therefore remove.
     private let ownPath: String?
+    /// Browsers speak TLS here.
+    var isSecure = false
 
-    /// Opens every socket `address` stands for: one, or one for each address of a host name.
+    private init(descriptor: CInt, address: ListenAddress, ownPath: String?) {
+        self.descriptor = descriptor
+        self.address = address
+        self.ownPath = ownPath
+    }
+
+    /// Opens every socket `address` stands for: one, or one for each address of a host name or interface.
     ///
+    /// - Parameter file: of a Unix socket.
     /// - Throws: `ListenError`; nothing stays open then.
-    static func open(_ address: ListenAddress) throws(ListenError) -> [ListeningSocket] {
+    static func open(
+        _ address: ListenAddress, file: SocketFile = SocketFile()
+    ) throws(ListenError) -> [ListeningSocket] {
         switch address {
-        case .tcp(let host, let port): return try Self.openTCP(host: host, port: port)
-        case .unix(let path): return [try Self.openUnix(path: path)]
+        case .tcp(let host, let port):
+            guard host.hasPrefix("%") else { return try Self.openTCP(host: host, port: port) }
+            return try Self.openInterface(String(host.dropFirst()), port: port)
+        case .unix(let path): return [try Self.openUnix(path: path, file)]
         case .descriptor(let number): return [try Self.adopt(number)]
         }
     }
@@ -56,6 +69,26 @@ struct ListeningSocket: Sendable {
             }
             // A free port is free on one address; the others of the name would get others.
             entry = port == 0 ? nil : info.ai_next
+        }
+        return sockets
+    }
+
+    /// One socket for each address that the interface has now.
+    private static func openInterface(_ name: String, port: Int) throws(ListenError) -> [ListeningSocket] {
+        let asked = ListenAddress.tcp(host: "%" + name, port: port).description
+        let hosts = NetworkInterface.addresses(of: name)
+        guard !hosts.isEmpty else {
+            throw ListenError(address: asked, problem: "this host has no interface \(name) with an address")
+        }
+        var sockets: [ListeningSocket] = []
+        for host in hosts {
+            do throws(ListenError) {
+                sockets += try Self.openTCP(host: host, port: port)
+            } catch {
+                sockets.forEach { $0.close() }
+                throw error
+            }
+            if port == 0 { break }
         }
         return sockets
     }
@@ -99,7 +132,7 @@ struct ListeningSocket: Sendable {
 
     // MARK: Unix
 
-    private static func openUnix(path: String) throws(ListenError) -> ListeningSocket {
+    private static func openUnix(path: String, _ file: SocketFile) throws(ListenError) -> ListeningSocket {
         let name = ListenAddress.unix(path: path).description
         guard let address = UnixSocketAddress(path: path) else {
             throw ListenError(address: name, problem: "the path is longer than \(UnixSocketAddress.pathBytes) bytes")
@@ -111,6 +144,12 @@ struct ListeningSocket: Sendable {
             }
             _ = unlink(path)
             guard address.bind(descriptor) else { throw Self.failure(descriptor, name) }
+        }
+        // Before it listens, so that nobody gets in who may not.
+        if let problem = file.apply(to: path) {
+            _ = Glibc.close(descriptor)
+            _ = unlink(path)
+            throw ListenError(address: name, problem: problem)
         }
         guard listen(descriptor, Self.backlog) == 0 else { throw Self.failure(descriptor, name) }
         return ListeningSocket(descriptor: descriptor, address: .unix(path: path), ownPath: path)

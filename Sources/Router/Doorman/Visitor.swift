@@ -8,6 +8,8 @@ package struct Visitor: Sendable {
     package var peer: Peer
     /// When its first request's head must have come.
     package var deadline: NIODeadline
+    /// It speaks TLS.
+    package var isSecure = false
 }
 
 extension Peer {

@@ -8,12 +8,18 @@ struct BrowserIdentity {
     let isTrusted: Bool
     /// Empty for a Unix socket, which has no address.
     let address: String
+    let transport: Transport
     private let trustedProxies: TrustedProxies
     /// The lines that are the same for each request of an untrusted peer.
     private let lines: ByteBuffer
+    /// What of `Forwarded` is the same for each request: `for=192.0.2.7;proto=http`.
+    private let forwarded: String
+    /// What is said of the browser's certificate on every connection with TLS.
+    private let certificateLines: ByteBuffer
 
-    init(peer: Peer, trustedProxies: TrustedProxies) {
+    init(peer: Peer, trustedProxies: TrustedProxies, transport: Transport = Transport()) {
         self.peer = peer
+        self.transport = transport
         self.isTrusted = trustedProxies.trusts(peer)
         self.trustedProxies = trustedProxies
         if case .ip(let address) = peer { self.address = address.description } else { self.address = "" }
@@ -21,12 +27,18 @@ struct BrowserIdentity {
         if !self.address.isEmpty {
             lines.writeString("X-Forwarded-For: \(self.address)\r\nX-Real-IP: \(self.address)\r\n")
         }
-        lines.writeStaticString("X-Forwarded-Proto: http\r\n")
+        lines.writeString("X-Forwarded-Proto: \(transport.scheme)\r\n")
         self.lines = lines
+        // RFC 7239 section 6: IPv6 addresses in brackets and quotes.
+        let name = self.address.isEmpty ? "unknown" : self.address
+        self.forwarded = "for=\(name.contains(":") ? "\"[\(name)]\"" : name);proto=\(transport.scheme)"
+        self.certificateLines = transport.certificate.map { ByteBuffer(certificate: $0) } ?? ByteBuffer()
     }
 
     /// Written anew for each request: a trusted peer's with our part added.
-    static let written: KnownFields = [.xForwardedFor, .xRealIP, .xForwardedProto, .xForwardedHost, .xRequestID]
+    static let written: KnownFields = [
+        .forwarded, .xForwardedFor, .xRealIP, .xForwardedProto, .xForwardedHost, .xRequestID,
+    ]
 
     /// Whether an unknown field of the request is passed on as it came.
     func passes(unknown name: UnsafeRawBufferPointer) -> Bool {
@@ -34,17 +46,35 @@ struct BrowserIdentity {
         case .no: true
         case .yes: false
         case .forwarded: self.isTrusted
+        // Where we have seen the certificate, or that there is none, nobody else's word counts.
+        case .certificate: self.isTrusted && !self.transport.isSecure
         }
     }
 
-    /// Appends `X-Forwarded-For`, `-Proto`, `-Host` and `X-Real-IP`.
+    /// Appends `X-Forwarded-For`, `-Proto`, `-Host`, `X-Real-IP`, `Forwarded`, and what there is to say of a certificate.
     func write(to out: inout ByteBuffer, head: RequestHead, host: String?) {
+        if self.certificateLines.readableBytes > 0 { out.writeImmutableBuffer(self.certificateLines) }
         if self.isTrusted {
             self.writeTrusted(to: &out, head: head, host: host)
         } else {
             out.writeImmutableBuffer(self.lines)
             if let host { out.writeField("X-Forwarded-Host: ", host) }
+            out.writeStaticString("Forwarded: ")
+            self.writeForwarded(to: &out, host: host)
         }
+    }
+
+    /// This proxy's element of `Forwarded` (RFC 7239 section 4), and the line's end.
+    private func writeForwarded(to out: inout ByteBuffer, host: String?) {
+        out.writeString(self.forwarded)
+        if let host {
+            // A host that was taken has no byte that would have to be escaped; but what is no token must be quoted.
+            let isToken = host.utf8.allSatisfy { $0 != UInt8(ascii: ":") && $0 != UInt8(ascii: "[") }
+            out.writeStaticString(isToken && !host.isEmpty ? ";host=" : ";host=\"")
+            out.writeString(host)
+            if !isToken || host.isEmpty { out.writeStaticString("\"") }
+        }
+        out.writeStaticString("\r\n")
     }
 
     /// The trusted peer's own words, and the peer itself added to the way the request came.
@@ -55,8 +85,24 @@ struct BrowserIdentity {
         let realIP = head.fields[.xRealIP]
         let client = ClientAddress(peer: self.peer, forwardedFor: before, realIP: realIP, trusted: self.trustedProxies)
         if let address = client.address { out.writeField("X-Real-IP: ", address.description) }
-        out.writeField("X-Forwarded-Proto: ", head.fields[.xForwardedProto] ?? "http")
+        out.writeField("X-Forwarded-Proto: ", head.fields[.xForwardedProto] ?? "\(self.transport.scheme)")
         if let host = head.fields[.xForwardedHost] ?? host { out.writeField("X-Forwarded-Host: ", host) }
+        out.writeStaticString("Forwarded: ")
+        for element in head.fields.values("forwarded") where !element.isEmpty {
+            out.writeString(element)
+            out.writeStaticString(", ")
+        }
+        self.writeForwarded(to: &out, host: host)
+    }
+
+    /// Where a request comes from, as far as it is known: behind a trusted proxy, or the peer itself.
+    func client(_ head: RequestHead) -> String {
+        guard self.isTrusted else { return self.address }
+        let address = ClientAddress(
+            peer: self.peer, forwardedFor: head.fields.values("x-forwarded-for"), realIP: head.fields[.xRealIP],
+            trusted: self.trustedProxies
+        ).address
+        return address?.description ?? self.address
     }
 
     /// The request's identifier: a trusted peer's own, if it is short and plain, otherwise `made`.
@@ -93,6 +139,20 @@ enum RequestName: CustomStringConvertible {
 }
 
 extension ByteBuffer {
+    /// The fields that tell of a browser's certificate.
+    fileprivate init(certificate facts: CertificateFacts) {
+        self.init()
+        self.writeString("X-SSL-Client-Verify: \(facts.verdict)\r\n")
+        guard let certificate = facts.certificate else { return }
+        // Names may hold anything; as fields of our own making they stay on their lines.
+        self.writeFields(
+            HeaderFields([
+                ("X-SSL-Client-S-DN", certificate.subject), ("X-SSL-Client-I-DN", certificate.issuer),
+                ("X-SSL-Client-CN", certificate.commonName ?? ""), ("X-SSL-Client-Serial", certificate.serial),
+                ("X-SSL-Client-Fingerprint", certificate.fingerprint), ("Client-Cert", ":\(certificate.encoded):"),
+            ]))
+    }
+
     /// Appends one field line; `start` is its name with colon and space.
     mutating func writeField(_ start: StaticString, _ value: String) {
         self.writeStaticString(start)

@@ -10,6 +10,8 @@ enum DisguisedField {
     case yes
     /// `X-Forwarded-Prefix`, `-Port` and others that tell of a proxy: believed from trusted ones.
     case forwarded
+    /// `X-SSL-Client-…` and `Client-Cert` (RFC 9440): what a proxy has seen of the browser's certificate.
+    case certificate
 
     private static let owned: KnownFields = [
         .host, .contentLength, .transferEncoding, .connection, .upgrade, .te, .expect, .keepAlive, .proxyConnection,
@@ -23,7 +25,8 @@ enum DisguisedField {
         guard let base = name.baseAddress, let first = name.first else { return }
         // Most names are let go here, after one or two comparisons.
         let hasLowLine = memchr(base, CInt(UInt8(ascii: "_")), name.count) != nil
-        guard hasLowLine || first | 0x20 == UInt8(ascii: "x") || name.count == 5 else { return }
+        guard hasLowLine || first | 0x20 == UInt8(ascii: "x") || name.count == 5 || first | 0x20 == UInt8(ascii: "c")
+        else { return }
         guard name.count <= Self.longest else { return }
         withUnsafeTemporaryAllocation(byteCount: Self.longest, alignment: 8) { plain in
             for (index, byte) in name.enumerated() {
@@ -34,6 +37,8 @@ enum DisguisedField {
                 self = .yes
             } else if plain.starts(with: "x-forwarded-".utf8) {
                 self = .forwarded
+            } else if plain.starts(with: "x-ssl-".utf8) || plain.starts(with: "client-cert".utf8) {
+                self = .certificate
             }
         }
     }

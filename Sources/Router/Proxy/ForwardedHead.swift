@@ -8,11 +8,11 @@ enum ForwardedHead {
     /// - Parameter hostOfUpstream: for a request that came without `Host` (HTTP/1.0).
     static func write(
         _ head: RequestHead, plan: RequestPlan, identity: BrowserIdentity, name: RequestName, hostOfUpstream: String,
-        to out: inout ByteBuffer
+        via: Bool = false, to out: inout ByteBuffer
     ) {
         out.writeRequestLine(method: plan.method, target: plan.target)
         let host = plan.hostFromTarget ?? plan.host
-        var dropped = Self.notPassedOn(from: identity)
+        var dropped = Self.notPassedOn
         if plan.isHTTP10 { dropped.insert(.expect) }
         if plan.hostFromTarget != nil || plan.host == nil {
             dropped.insert(.host)
@@ -25,6 +25,11 @@ enum ForwardedHead {
         }
         Self.writeRequestFraming(plan, head, to: &out)
         identity.write(to: &out, head: head, host: host)
+        if via {
+            out.writeStaticString(
+                identity.transport.isHTTP2
+                    ? "Via: 2.0 carillon\r\n" : plan.isHTTP10 ? "Via: 1.0 carillon\r\n" : "Via: 1.1 carillon\r\n")
+        }
         out.writeStaticString("X-Request-ID: ")
         switch name {
         case .made(let id): out.write(id)
@@ -34,12 +39,7 @@ enum ForwardedHead {
     }
 
     /// What a request never passes on as it came. Its length and its coding are written anew.
-    private static func notPassedOn(from identity: BrowserIdentity) -> KnownFields {
-        identity.isTrusted ? Self.requestFields : Self.strangersFields
-    }
-
-    private static let requestFields = Self.connectionFields.union(BrowserIdentity.written).union([.contentLength])
-    private static let strangersFields = Self.requestFields.union([.forwarded])
+    static let notPassedOn = Self.connectionFields.union(BrowserIdentity.written).union([.contentLength])
     /// About one connection only (RFC 9110 section 7.6.1). `Trailer` is not: trailers are passed on.
     private static let connectionFields: KnownFields = [
         .connection, .keepAlive, .proxyConnection, .proxyAuthenticate, .proxyAuthorization, .proxyAuthenticationInfo,
@@ -48,7 +48,7 @@ enum ForwardedHead {
     private static let connectionFieldsAndLength = Self.connectionFields.union([.contentLength])
 
     /// The fields that `Connection` names.
-    private struct Named {
+    struct Named {
         private let names: [String]
         init(by fields: HeaderFields) { self.names = fields.namedByConnection() }
         var isEmpty: Bool { self.names.isEmpty }

@@ -15,12 +15,22 @@ final class ProxyExchange {
     var body: BodyDecoder
     /// The browser has sent all of it, and the upstream has been sent all of it.
     var requestIsComplete = false
-    /// Bytes of the body have been passed on, so that it cannot be sent a second time.
-    var bodyHasBegun = false
+    /// What of the body has been passed on, for a request that may be sent a second time; `nil` when it no longer can be,
+    /// because it was not kept.
+    private(set) var sentBody: ByteBuffer? = ByteBuffer()
+    /// Upstreams that this request was sent to in vain.
+    var tried: Set<Int> = []
+    /// How often it was sent again.
+    var repeats = 0
+    /// A file that is being sent; the answer is ours then.
+    var file: FileSending?
+    /// Bytes of the answer's body, towards the browser.
+    var bytesSent = 0
+    /// Who was asked, for the log.
+    var upstream: UpstreamAddress?
     /// `nil` until the final answer's head.
     var answer: AnswerPlan?
     var status = 0
-    var wasRepeated = false
     /// The browser, and we, would use the connection for a next request.
     var keepsAlive: Bool
 
@@ -34,8 +44,22 @@ final class ProxyExchange {
         self.keepsAlive = keepsAlive
     }
 
-    /// The whole request is at hand: it can be sent again.
-    var isReplayable: Bool { !self.bodyHasBegun }
+    /// Everything that was sent is at hand: it can be sent again.
+    var isReplayable: Bool { self.sentBody != nil }
+
+    /// Bytes of a body that are kept.
+    private static let keptBytes = 65_536
+
+    /// Notes that `bytes` of the body, in the framing of the upstream, are passed on.
+    func sent(_ bytes: ByteBuffer) {
+        guard bytes.readableBytes > 0, let kept = self.sentBody else { return }
+        guard RetryRule.isIdempotent(self.plan.method), kept.readableBytes + bytes.readableBytes <= Self.keptBytes
+        else {
+            self.sentBody = nil
+            return
+        }
+        self.sentBody?.writeImmutableBuffer(bytes)
+    }
 
     /// Gives up the place in the queue, or the connection, whichever it has.
     func giveUpUpstream() {
@@ -43,5 +67,6 @@ final class ProxyExchange {
         self.ticket = nil
         self.connection?.abandon()
         self.connection = nil
+        self.file = nil
     }
 }

@@ -11,12 +11,14 @@ extension ProxyHandler: UpstreamExchange {
         exchange.connection = connection
         var bytes = ByteBuffer()
         bytes.reserveCapacity(exchange.head.fields.byteCount + 384)
+        exchange.upstream = connection.address
         ForwardedHead.write(
             exchange.head, plan: exchange.plan, identity: self.identity, name: exchange.name,
-            hostOfUpstream: connection.address.hostField, to: &bytes)
+            hostOfUpstream: connection.address.hostField, via: self.shard.configuration.writesVia, to: &bytes)
+        if let sent = exchange.sentBody, sent.readableBytes > 0 { bytes.writeImmutableBuffer(sent) }
         if !exchange.requestIsComplete {
-            guard let withBody = self.takeBody(bytes) else { return }
-            bytes = withBody
+            guard let body = self.takeBody() else { return }
+            bytes.writeImmutableBuffer(body)
         }
         connection.start(bytes, method: exchange.plan.method, isComplete: exchange.requestIsComplete)
         if !self.isWritable { connection.holdReads() }
@@ -42,6 +44,7 @@ extension ProxyHandler: UpstreamExchange {
     }
 
     func upstreamBody(_ bytes: ByteBuffer) {
+        self.exchange?.bytesSent += bytes.readableBytes
         if self.phase == .tunnel {
             self.setDeadline()
             self.send(bytes)
@@ -82,13 +85,7 @@ extension ProxyHandler: UpstreamExchange {
         exchange.ticket = nil
         exchange.connection = nil
         if self.phase == .tunnel { return self.abort() }
-        if !exchange.wasRepeated,
-            RetryRule.allows(error, method: exchange.plan.method, isReplayable: exchange.isReplayable)
-        {
-            exchange.wasRepeated = true
-            self.shard.metrics.repeated.increment()
-            return self.acquire(fresh: true)
-        }
+        if self.repeatRequest(exchange, after: error) { return }
         self.shard.metrics.upstreamFailed(error.code.rawValue)
         self.logFailure(error, exchange)
         guard exchange.answer == nil else {
@@ -100,13 +97,28 @@ extension ProxyHandler: UpstreamExchange {
         self.answerFailure(error, exchange)
     }
 
+    /// Sends the request again, where that does no harm.
+    private func repeatRequest(_ exchange: ProxyExchange, after error: UpstreamError) -> Bool {
+        guard exchange.answer == nil, let pool = self.shard.pool(exchange.plan.route),
+            let next = RetryRule.next(
+                after: error, method: exchange.plan.method, isReplayable: exchange.isReplayable,
+                repeats: exchange.repeats, retries: pool.retries),
+            pool.canRepeat(next, after: error)
+        else { return false }
+        exchange.repeats += 1
+        if let upstream = error.upstream, next == .elsewhere { exchange.tried.insert(upstream) }
+        self.shard.metrics.repeated.increment()
+        self.acquire(fresh: true)
+        return true
+    }
+
     // MARK: Sending
 
-    private func borrowScratch() {
+    func borrowScratch() {
         if self.outbound.capacity == 0 { swap(&self.outbound, &self.shard.scratch) }
     }
 
-    private func send(_ bytes: ByteBuffer) {
+    func send(_ bytes: ByteBuffer) {
         if self.outbound.readableBytes + bytes.readableBytes <= Self.joinedBytes {
             self.borrowScratch()
             self.outbound.writeImmutableBuffer(bytes)
@@ -174,26 +186,15 @@ extension ProxyHandler: UpstreamExchange {
 
     private func answerFailure(_ error: UpstreamError, _ exchange: ProxyExchange) {
         let (status, reason) = Self.page(for: error, exchange.plan.route)
-        exchange.status = status
-        // A body that is here already is read and forgotten, so that the connection can go on behind it.
-        guard exchange.requestIsComplete || self.takeBody(ByteBuffer()) != nil else { return }
-        let keepsAlive = exchange.keepsAlive && exchange.requestIsComplete
-        exchange.keepsAlive = keepsAlive
-        self.borrowScratch()
-        self.outbound.writeImmutableBuffer(
-            ShortPage.bytes(
-                status: status, reason: reason, requestID: exchange.name.description,
-                retryAfter: status == 503 ? 5 : nil, keepsAlive: keepsAlive, withBody: exchange.plan.method != "HEAD"))
-        self.flushAnswer()
-        self.finishExchange()
+        self.answer(exchange, status: status, reason: reason)
     }
 
-    private static func page(for error: UpstreamError, _ route: RequestPlan.Route) -> (Int, String) {
-        switch (error.code, route) {
-        case (.unreachable, .gateways): (503, "Live notifications are not available at the moment.")
-        case (.overloaded, _), (.cancelled, _): (503, "The site is busy. Please try again in a moment.")
-        case (.timedOut, _): (504, "The application did not answer in time.")
-        case (.unreachable, .workers): (502, "The application cannot be reached.")
+    private static func page(for error: UpstreamError, _ route: Route) -> (Int, String) {
+        switch error.code {
+        case .unreachable where route.usesGateways: (503, "Live notifications are not available at the moment.")
+        case .overloaded, .cancelled: (503, "The site is busy. Please try again in a moment.")
+        case .timedOut: (504, "The application did not answer in time.")
+        case .unreachable: (502, "The application cannot be reached.")
         default: (502, "The application did not give a usable answer.")
         }
     }

@@ -10,7 +10,7 @@ extension ProxyHandler {
     func finishExchange() {
         guard let exchange = self.exchange else { return }
         self.shard.metrics.answered(exchange.status)
-        self.logRequest(exchange)
+        self.shard.log(exchange, self.identity)
         self.exchange = nil
         guard exchange.requestIsComplete else { return self.endWithLinger() }
         guard exchange.keepsAlive, !self.shard.isDraining, !self.inputEnded else {
@@ -30,6 +30,12 @@ extension ProxyHandler {
         self.shard.metrics.answered(status)
         let exchange = self.exchange
         self.exchange = nil
+        if let exchange {
+            if exchange.answer == nil { exchange.status = status }
+            self.shard.log(exchange, self.identity)
+        } else {
+            self.shard.logRefusal(status, self.identity)
+        }
         if self.shard.logger.logLevel <= .info {
             self.shard.boundedLog.log(
                 .info, "Request refused",
@@ -41,8 +47,7 @@ extension ProxyHandler {
         guard exchange?.answer == nil else { return self.abort() }
         self.outbound.writeImmutableBuffer(
             ShortPage.bytes(
-                status: status, reason: reason, requestID: exchange.map { $0.name.description }, retryAfter: nil,
-                keepsAlive: false))
+                status: status, reason: reason, requestID: exchange.map { $0.name.description }, keepsAlive: false))
         self.endWithLinger()
     }
 
@@ -80,7 +85,7 @@ extension ProxyHandler {
             } else {
                 self.shard.metrics.aborted.increment()
             }
-            self.logRequest(exchange)
+            self.shard.log(exchange, self.identity)
         }
         self.close()
     }
@@ -91,7 +96,7 @@ extension ProxyHandler {
         self.exchange = nil
         exchange.connection?.endTunnel()
         self.shard.tunnelClosed()
-        self.logRequest(exchange)
+        self.shard.log(exchange, self.identity)
         self.endAfterFlush()
     }
 
@@ -102,17 +107,5 @@ extension ProxyHandler {
         case .exchange: self.exchange?.keepsAlive = false
         default: break
         }
-    }
-
-    private func logRequest(_ exchange: ProxyExchange) {
-        guard let level = self.shard.requestLogLevel, let began = exchange.began else { return }
-        self.shard.logger.log(
-            level: level, "Request",
-            metadata: [
-                LogKey.request: "\(exchange.name)", LogKey.peer: "\(self.identity.address)",
-                LogKey.method: "\(exchange.plan.method)", LogKey.target: "\(exchange.plan.target)",
-                LogKey.status: "\(exchange.status)",
-                LogKey.duration: "\((NIODeadline.now() - began).nanoseconds / 1_000_000)",
-            ])
     }
 }

@@ -54,9 +54,10 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
     var watchIndex = -1
 
     /// - Parameter deadline: of the first request's head, counted from when the connection was accepted.
-    init(shard: ProxyShard, peer: Peer, deadline: NIODeadline) {
+    init(shard: ProxyShard, peer: Peer, transport: Transport = Transport(), deadline: NIODeadline) {
         self.shard = shard
-        self.identity = BrowserIdentity(peer: peer, trustedProxies: shard.configuration.trustedProxies)
+        self.identity = BrowserIdentity(
+            peer: peer, trustedProxies: shard.configuration.trustedProxies, transport: transport)
         self.parser = RequestHeadParser(limits: shard.configuration.headLimits)
         self.deadline = deadline
         self.headHasBegun = true
@@ -95,6 +96,7 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
         self.setDeadline()
         if self.isWritable {
             self.exchange?.connection?.releaseReads()
+            self.sendFile()
         } else {
             self.exchange?.connection?.holdReads()
         }
@@ -240,28 +242,28 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
     private func begin(_ head: RequestHead) {
         let plan: RequestPlan
         do throws(RequestPlan.Refusal) {
-            plan = try RequestPlan(head, gatewayPath: self.shard.configuration.gatewayPath)
+            plan = try RequestPlan(head, routes: self.shard.routes)
         } catch {
             self.refuse(error.status, error.reason)
             return
         }
         let exchange = ProxyExchange(
             plan: plan, head: head, name: self.identity.requestID(head, made: self.shard.requestIDs.next()),
-            began: self.shard.requestLogLevel == nil ? nil : .now(),
+            began: self.shard.logsRequests ? .now() : nil,
             keepsAlive: plan.keepsAlive && !self.shard.isDraining)
         self.exchange = exchange
         self.phase = .exchange
         self.setDeadline()
-        self.acquire(fresh: false)
+        if !self.answerHere(exchange) { self.acquire(fresh: false) }
     }
 
     func acquire(fresh: Bool) {
-        guard let plan = self.exchange?.plan else { return }
-        guard let pool = self.shard.pool(plan.route) else {
+        guard let exchange = self.exchange else { return }
+        guard let pool = self.shard.pool(exchange.plan.route) else {
             self.upstreamFailed(UpstreamError(.unreachable, "no gateway answers HTTP here"))
             return
         }
-        let ticket = pool.acquire(for: self, fresh: fresh)
+        let ticket = pool.acquire(for: self, fresh: fresh, excluding: exchange.tried)
         // Without a place it has got its connection, or its end, in the meantime.
         if let ticket { self.exchange?.ticket = ticket }
     }
@@ -271,7 +273,7 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
         guard let exchange = self.exchange, !exchange.requestIsComplete, let connection = exchange.connection else {
             return
         }
-        guard let bytes = self.takeBody(ByteBuffer()) else { return }
+        guard let bytes = self.takeBody() else { return }
         if bytes.readableBytes > 0 { connection.write(bytes) }
         if exchange.requestIsComplete {
             connection.flush()
@@ -280,16 +282,15 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
         self.setDeadline()
     }
 
-    /// What has come of the body, in the framing the upstream reads, after `start`; `nil` when it is broken.
-    func takeBody(_ start: ByteBuffer) -> ByteBuffer? {
+    /// What has come of the body, in the framing the upstream reads; `nil` when it is broken.
+    func takeBody() -> ByteBuffer? {
         guard let exchange = self.exchange else { return nil }
         let isChunked = exchange.plan.framing == .chunked
-        var bytes = start
+        var bytes = ByteBuffer()
         do throws(HTTP1Error) {
             while let part = try exchange.body.next(&self.inbound) {
                 switch part {
                 case .bytes(let piece):
-                    exchange.bodyHasBegun = true
                     if isChunked {
                         bytes.writeChunk(piece)
                     } else if bytes.readableBytes == 0 {
@@ -302,6 +303,7 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
                     if isChunked { bytes.writeLastChunk(trailers: trailers) }
                 }
             }
+            exchange.sent(bytes)
             return bytes
         } catch {
             exchange.giveUpUpstream()

@@ -11,8 +11,10 @@ final class ProxyShard {
     let logger: Logger
     let boundedLog: BoundedLog
     let watch: LoopWatch
-    private let workers: UpstreamPool?
-    private let gateways: UpstreamPool?
+    let routes: RouteTable
+    /// By `PoolNumber`.
+    private let pools: [UpstreamPool?]
+    private let accessLog: AccessLogLines?
     /// Where answers are put together; a connection has it from its first byte of an answer to the flush.
     var scratch = ByteBuffer()
     var requestIDs = RequestIDs()
@@ -22,17 +24,19 @@ final class ProxyShard {
     private var emptied: EventLoopPromise<Void>?
     private var connections = 0
 
+    /// - Parameter clients: by `PoolNumber`; `nil` where there is none.
     init(
-        eventLoop: any EventLoop, configuration: RouterConfiguration, workers: UpstreamClient,
-        gateways: UpstreamClient?, metrics: RouterMetrics, logger: Logger
+        eventLoop: any EventLoop, configuration: RouterConfiguration, clients: [UpstreamClient?],
+        metrics: RouterMetrics, logger: Logger, accessLog: AccessLog? = nil
     ) {
         self.eventLoop = eventLoop
         self.configuration = configuration
         self.metrics = metrics
         self.logger = logger
         self.boundedLog = BoundedLog(logger)
-        self.workers = workers.pool(on: eventLoop)
-        self.gateways = gateways?.pool(on: eventLoop)
+        self.routes = RouteTable(gatewayPath: configuration.gatewayPath, routes: configuration.routes)
+        self.pools = clients.map { $0?.pool(on: eventLoop) }
+        self.accessLog = accessLog.map { AccessLogLines($0, eventLoop: eventLoop) }
         self.watch = LoopWatch(
             eventLoop: eventLoop,
             tick: LoopWatch.tick(
@@ -42,12 +46,51 @@ final class ProxyShard {
         self.requestLogLevel = logger.logLevel <= level ? level : nil
     }
 
-    func pool(_ route: RequestPlan.Route) -> UpstreamPool? {
-        switch route {
-        case .workers: self.workers
-        case .gateways: self.gateways
-        }
+    /// `nil` for routes that need none, and where there is nobody to ask.
+    func pool(_ route: Route) -> UpstreamPool? {
+        guard case .pool(let number) = route.target, self.pools.indices.contains(number) else { return nil }
+        return self.pools[number]
     }
+
+    // MARK: Logs
+
+    /// Whether requests leave a line anywhere.
+    var logsRequests: Bool { self.requestLogLevel != nil || self.accessLog != nil }
+
+    /// `exchange` has ended.
+    func log(_ exchange: ProxyExchange, _ identity: BrowserIdentity) {
+        guard let began = exchange.began else { return }
+        let duration = NIODeadline.now() - began
+        if let level = self.requestLogLevel {
+            self.logger.log(
+                level: level, "Request",
+                metadata: [
+                    LogKey.request: "\(exchange.name)", LogKey.peer: "\(identity.address)",
+                    LogKey.method: "\(exchange.plan.method)", LogKey.target: "\(exchange.plan.target)",
+                    LogKey.status: "\(exchange.status)", LogKey.duration: "\(duration.nanoseconds / 1_000_000)",
+                ])
+        }
+        guard let accessLog = self.accessLog else { return }
+        let fields = exchange.head.fields
+        accessLog.add(
+            AccessEntry(
+                address: identity.client(exchange.head), user: identity.transport.certificate?.certificate?.commonName,
+                method: exchange.plan.method, target: exchange.plan.target,
+                version: identity.transport.isHTTP2 ? "HTTP/2.0" : exchange.plan.isHTTP10 ? "HTTP/1.0" : "HTTP/1.1",
+                status: exchange.status, bytes: exchange.bytesSent, referer: fields["referer"],
+                userAgent: fields[.userAgent], host: exchange.plan.hostFromTarget ?? exchange.plan.host,
+                requestID: exchange.name.description, upstream: exchange.upstream.map { "\($0)" }, duration: duration))
+    }
+
+    /// A request that was none we take.
+    func logRefusal(_ status: Int, _ identity: BrowserIdentity) {
+        self.accessLog?.add(
+            AccessEntry(
+                address: identity.address, method: "-", target: "-", version: "-", status: status, bytes: 0,
+                requestID: "", duration: .zero))
+    }
+
+    func flushLog() { self.accessLog?.handOn() }
 
     // MARK: Connections
 

@@ -2,15 +2,13 @@ import HTTP1
 
 /// What is to be done with one request, told from its head alone.
 struct RequestPlan {
-    enum Route { case workers, gateways }
-
     /// Why a request is answered by the proxy itself, and with which status.
     struct Refusal: Error, Equatable {
         var status: Int
         var reason: String
     }
 
-    var route: Route
+    let route: Route
     var method: String
     /// In origin form (or `*`): what the upstream is asked for.
     var target: String
@@ -29,8 +27,8 @@ struct RequestPlan {
 
     /// - Parameters:
     ///   - head: as the parser took it: a valid target, and one valid `Host` where there must be one.
-    ///   - gatewayPath: the path prefix of the gateways; empty for none.
-    init(_ head: RequestHead, gatewayPath: String) throws(Refusal) {
+    ///   - routes: who answers what.
+    init(_ head: RequestHead, routes: RouteTable) throws(Refusal) {
         guard head.method != "CONNECT", head.method != "TRACE" else {
             // A tunnel to anywhere, and an echo of cookies: neither is for a browser to ask of a site.
             throw Refusal(status: 405, reason: "\(head.method) is not answered here.")
@@ -50,8 +48,11 @@ struct RequestPlan {
             self.target = String(head.originForm)
             self.hostFromTarget = head.authority
         }
-        self.route =
-            !gatewayPath.isEmpty && self.target.utf8.starts(with: gatewayPath.utf8) ? .gateways : .workers
+        do throws(RouteTable.Ambiguous) {
+            self.route = try routes.route(target: self.target, host: self.hostFromTarget ?? self.host)
+        } catch {
+            throw Refusal(status: 400, reason: "The path can be read in two ways.")
+        }
         self.wantsWebSocket = Self.asksForWebSocket(head) && self.framing == .none
         self.takesTrailers = head.fields.hasToken("trailers", in: .te)
     }

@@ -3,25 +3,45 @@ import NIOCore
 
 /// The few answers the proxy gives itself: a status line, and a page short enough to be read.
 enum ShortPage {
+    /// A whole answer.
+    ///
     /// - Parameters:
     ///   - status: 400 to 599.
     ///   - reason: one sentence for the reader; escaped here.
     ///   - requestID: to be found in the log by.
-    ///   - retryAfter: seconds, for 503.
-    ///   - withBody: `false` for HEAD, whose answer has the fields of the page and not the page.
-    static func bytes(
-        status: Int, reason: String, requestID: String?, retryAfter: Int?, keepsAlive: Bool, withBody: Bool = true
-    ) -> ByteBuffer {
+    static func bytes(status: Int, reason: String, requestID: String?, keepsAlive: Bool) -> ByteBuffer {
+        let page = Self.page(status: status, reason: reason, requestID: requestID)
+        var bytes = Self.head(status: status, length: page.utf8.count, keepsAlive: keepsAlive)
+        bytes.writeString(page)
+        return bytes
+    }
+
+    /// HTML.
+    static func page(status: Int, reason: String, requestID: String?) -> String {
         let phrase = ReasonPhrase.of(status)
         var page = "<!doctype html><title>\(status) \(phrase)</title><h1>\(status) \(phrase)</h1>"
         page += "<p>\(Self.escaped(reason))</p>"
         if let requestID { page += "<p><small>Request \(Self.escaped(requestID))</small></p>" }
-        page += "\n"
-        var head = "HTTP/1.1 \(status) \(phrase)\r\nContent-Type: text/html; charset=utf-8\r\n"
-        head += "Content-Length: \(page.utf8.count)\r\nCache-Control: no-store\r\n"
-        if let retryAfter { head += "Retry-After: \(retryAfter)\r\n" }
-        head += "Connection: \(keepsAlive ? "keep-alive" : "close")\r\n\r\n"
-        return ByteBuffer(string: withBody ? head + page : head)
+        return page + "\n"
+    }
+
+    /// The head of an answer of ours.
+    ///
+    /// - Parameters:
+    ///   - fields: what is said besides.
+    ///   - length: bytes of the body, or of the one that a GET would have had.
+    static func head(status: Int, _ fields: [(String, String)] = [], length: Int, keepsAlive: Bool) -> ByteBuffer {
+        var all = HeaderFields(fields)
+        if status >= 400 {
+            all.append("Content-Type", "text/html; charset=utf-8")
+            all.append("Cache-Control", "no-store")
+        }
+        if status == 503 { all.append("Retry-After", "5") }
+        if status != 304 { all.append("Content-Length", String(length)) }
+        all.append("Connection", keepsAlive ? "keep-alive" : "close")
+        var bytes = ByteBuffer()
+        bytes.writeResponseHead(ResponseHead(status: status, fields: all))
+        return bytes
     }
 
     private static func escaped(_ text: String) -> String {

@@ -1,17 +1,17 @@
 import Glibc
-import NIOCore
+package import NIOCore
 
 /// A regular file, open for reading; closed when the last one lets go of it.
-final class OpenFile: Sendable {
-    let descriptor: CInt
+package final class OpenFile: Sendable {
+    package let descriptor: CInt
     /// Bytes, when it was opened.
-    let size: Int
+    package let size: Int
     /// Seconds since 1970.
-    let modified: Int
+    package let modified: Int
     /// For the entity tag: a second is long enough for two versions of a file.
-    let modifiedNanoseconds: Int
+    package let modifiedNanoseconds: Int
 
-    enum Outcome {
+    package enum Outcome {
         case file(OpenFile)
         case folder
         case missing
@@ -19,7 +19,7 @@ final class OpenFile: Sendable {
 
     /// Opens what stands at `names` below `folder`. No symbolic link below it is followed, and each step starts from
     /// the folder that was opened before, so nothing outside can be reached even while files are being moved.
-    static func open(_ names: some Collection<Substring>, in folder: String) -> Outcome {
+    package static func open(_ names: some Collection<Substring>, in folder: String) -> Outcome {
         var folder = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { return .missing }
         defer { close(folder) }
@@ -59,7 +59,7 @@ final class OpenFile: Sendable {
     deinit { close(self.descriptor) }
 
     /// Up to `count` bytes from `offset`; fewer only at the end of the file.
-    func read(from offset: Int, count: Int) -> ByteBuffer {
+    package func read(from offset: Int, count: Int) -> ByteBuffer {
         var buffer = ByteBufferAllocator().buffer(capacity: count)
         while buffer.readableBytes < count {
             let (at, wanted) = (offset + buffer.readableBytes, count - buffer.readableBytes)

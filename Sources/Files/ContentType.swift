@@ -1,6 +1,6 @@
 /// Content types by the end of a file's name.
-enum ContentType {
-    static func of(_ name: Substring) -> String {
+package enum ContentType {
+    package static func of(_ name: Substring) -> String {
         guard let dot = name.lastIndex(of: ".") else { return "application/octet-stream" }
         return switch name[name.index(after: dot)...].lowercased() {
         case "html", "htm": "text/html; charset=utf-8"
