@@ -8,7 +8,8 @@ extension RouterConfiguration {
     package init(reading reader: SettingsReader) {
         let listen = reader.value(RouterSettings.listen)
         self.init(
-            listen: listen.filter { !$0.isSecure }.map(\.address), workers: UpstreamConfiguration(readingForRouter: reader))
+            listen: listen.filter { !$0.isSecure }.map(\.address),
+            workers: UpstreamConfiguration(readingForRouter: reader))
         self.secureListen = listen.filter(\.isSecure).map(\.address)
         // An unreadable list never gets this far: its kind checks each entry.
         self.trustedProxies = (try? TrustedProxies(reader.value(RouterSettings.trustedProxies))) ?? .none

@@ -53,7 +53,9 @@ extension UpstreamConfiguration {
     /// One pool; `nil` without upstreams.
     init?(readingPool node: SettingsNode) {
         typealias Names = RouterWorkersSettings
-        guard node.allow(Self.keys), let addresses = node.required("upstreams", Names.upstreams.kind) else { return nil }
+        guard node.allow(Self.keys), let addresses = node.required("upstreams", Names.upstreams.kind) else {
+            return nil
+        }
         self.init(addresses: addresses)
         func read<Value>(_ key: String, _ setting: Setting<Value>) -> Value {
             node.read(key, setting.kind, default: setting.defaultValue)
@@ -126,7 +128,8 @@ extension UpstreamTLS.Options {
         self.key = node.optional("key", String.self)
         self.serverName = node.optional("server_name", String.self)
         if (self.certificate == nil) != (self.key == nil) {
-            node.missing(self.key == nil ? "key" : "certificate", wanted: "the path of a PEM file, beside the other one")
+            node.missing(
+                self.key == nil ? "key" : "certificate", wanted: "the path of a PEM file, beside the other one")
         }
     }
 }

@@ -91,7 +91,8 @@ package enum RouterSettings {
 
     package static let all: [any AnySetting] =
         [
-            Self.listen, Self.socketMode, Self.socketOwner, Route.setting, RouterPoolSettings.pools, Self.trustedProxies, Self.gatewayPath, Self.gateways, Self.headTimeout, Self.bodyTimeout,
+            Self.listen, Self.socketMode, Self.socketOwner, Route.setting, RouterPoolSettings.pools,
+            Self.trustedProxies, Self.gatewayPath, Self.gateways, Self.headTimeout, Self.bodyTimeout,
             Self.sendTimeout, Self.idleTimeout, Self.tunnelTimeout, Self.undecidedLimit, Self.logRequests,
             Self.accessLog, Self.accessLogFormat, Self.via,
         ] + RouterWorkersSettings.all

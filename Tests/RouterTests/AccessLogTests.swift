@@ -36,7 +36,9 @@ import Testing
                 _ = try router.get("/a?b=%22\"c", "User-Agent: odd \"agent\" \u{e9}\r\nReferer: http://b/\r\n")
                 let line = try #require(try Self.lines(file, 1).first)
                 #expect(line.hasPrefix("127.0.0.1 - - ["))
-                #expect(line.contains("] \"GET /a?b=%22\\x22c HTTP/1.1\" 200 5 \"http://b/\" \"odd \\x22agent\\x22 \\xc3\\xa9\" "))
+                #expect(
+                    line.contains(
+                        "] \"GET /a?b=%22\\x22c HTTP/1.1\" 200 5 \"http://b/\" \"odd \\x22agent\\x22 \\xc3\\xa9\" "))
                 #expect(line.hasSuffix(" \(upstream.address)") && line.contains(" example.org "))
                 let browser = try router.connect()
                 try browser.send("nonsense\r\n\r\n")
@@ -89,7 +91,8 @@ import Testing
         try await withRouter(settings) { router throws in
             let browser = try router.connect()
             for _ in 0..<300 {
-                try browser.send("GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: \(String(repeating: "x", count: 500))\r\n\r\n")
+                try browser.send(
+                    "GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: \(String(repeating: "x", count: 500))\r\n\r\n")
                 #expect(try browser.readMessage().body == "hello")
             }
         }

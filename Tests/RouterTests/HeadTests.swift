@@ -88,7 +88,9 @@ import Testing
                 "Forwarded: for=\"[2001:db8::7]\";proto=http;host=\"a.example:8000\""))
     }
 
-    @Test(arguments: ["X-SSL-Client-S-DN", "x_ssl_client_verify", "Client-Cert", "client_cert_chain", "X-SSL-CLIENT-CN"])
+    @Test(arguments: [
+        "X-SSL-Client-S-DN", "x_ssl_client_verify", "Client-Cert", "client_cert_chain", "X-SSL-CLIENT-CN",
+    ])
     func nobodyMakesUpACertificate(_ name: String) throws {
         let head = try self.head("GET / HTTP/1.1", "Host: a", "\(name): CN=admin", "Client: b")
         #expect(try self.forwarded(head) == ["GET / HTTP/1.1", "Host: a", "Client: b"] + self.ours)

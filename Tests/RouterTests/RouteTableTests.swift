@@ -133,13 +133,17 @@ import Testing
         (#""routes": [ { "path": "a", "pool": "workers" } ]"#, "a path that begins with a slash"),
         (#""routes": [ { "path": "/a/../b", "pool": "workers" } ]"#, "a path that begins with a slash"),
         (#""routes": [ { "path": "/channels/x", "pool": "workers" } ]"#, "is the gateways'"),
-        (#""routes": [ { "path": "/a/", "pool": "pph" } ], "pools": { "php": { "upstreams": ["http://a:1"] } }"#, "php"),
+        (
+            #""routes": [ { "path": "/a/", "pool": "pph" } ], "pools": { "php": { "upstreams": ["http://a:1"] } }"#,
+            "php"
+        ),
         (#""routes": [ { "path": "/a/", "folder": "srv" } ]"#, "an absolute path"),
         (#""routes": [ { "path": "/a", "folder": "/srv" } ]"#, "ends with a slash"),
         (#""routes": [ { "path": "/a", "redirect": "/b", "status": 304 } ]"#, "308"),
         (#""routes": [ { "host": "a b", "path": "/a", "pool": "workers" } ]"#, "a host"),
         (
-            #""routes": [ { "path": "/a", "pool": "workers" }, { "path": "/a", "pool": "workers" } ]"#, "stands above already"
+            #""routes": [ { "path": "/a", "pool": "workers" }, { "path": "/a", "pool": "workers" } ]"#,
+            "stands above already"
         ),
         (#""pools": { "workers": { "upstreams": ["http://a:1"] } }"#, "is there already"),
         (#""pools": { "php": { "upstream": ["http://a:1"] } }"#, "upstreams"),

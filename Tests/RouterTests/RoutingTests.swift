@@ -115,14 +115,16 @@ import Testing
                 let browser = try router.connect()
                 try browser.send("PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
                 #expect(try browser.readMessage().body == "PUT /x HTTP/1.1 hello")
-                try browser.send("PUT /y HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+                try browser.send(
+                    "PUT /y HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
                 #expect(try browser.readMessage().body == "PUT /y HTTP/1.1 abc")
             }
             #expect(dying.connections > 0)
         }
     }
 
-    @Test(arguments: ["POST", "PATCH"]) func aRequestThatMayNotBeRepeatedGoesNowhereElse(_ method: String) async throws {
+    @Test(arguments: ["POST", "PATCH"]) func aRequestThatMayNotBeRepeatedGoesNowhereElse(_ method: String) async throws
+    {
         let asked = Mailbox<Int>()
         func dying() throws -> FakeUpstream {
             try FakeUpstream { socket, _ in

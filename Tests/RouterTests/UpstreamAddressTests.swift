@@ -20,7 +20,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "127.0.0.1:8002", "https://", "https://a:0", "http://", "http://:80", "http://a:0", "http://a:65536", "http://a:+1",
+        "", "127.0.0.1:8002", "https://", "https://a:0", "http://", "http://:80", "http://a:0", "http://a:65536",
+        "http://a:+1",
         "http://a:b", "http://a/path", "http://u@a", "http://a b", "http://[::1", "http://[::1]x", "http://::1:80",
         "unix:", "unix://", "unix:///", "unix://relative", "unix:///" + String(repeating: "x", count: 107), "ftp://a",
     ])

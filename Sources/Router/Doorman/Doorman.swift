@@ -70,7 +70,8 @@ package final class Doorman: Sendable {
     ///   - eventLoop: where `stop`'s future is completed.
     /// - Throws: `ListenError` when one address cannot be listened on; then none is.
     package init(
-        listen addresses: [ListenAddress], secure: [ListenAddress] = [], configuration: Configuration, metrics: RouterMetrics, logger: Logger,
+        listen addresses: [ListenAddress], secure: [ListenAddress] = [], configuration: Configuration,
+        metrics: RouterMetrics, logger: Logger,
         eventLoop: any EventLoop, adopt: @escaping @Sendable (Visitor) -> Void
     ) throws(ListenError) {
         var listeners: [ListeningSocket] = []

@@ -104,7 +104,8 @@ extension ProxyHandler {
             return self.answer(exchange, status: answer.status, fields)
         }
         guard let keepsAlive = self.beginOwnAnswer(exchange, status: answer.status) else { return }
-        exchange.answer = AnswerPlan(framing: .length(range.count), request: exchange.plan, requestKeepsAlive: keepsAlive)
+        exchange.answer = AnswerPlan(
+            framing: .length(range.count), request: exchange.plan, requestKeepsAlive: keepsAlive)
         self.outbound.writeImmutableBuffer(
             ShortPage.head(status: answer.status, fields, length: range.count, keepsAlive: keepsAlive))
         guard exchange.plan.method != "HEAD", !range.isEmpty else {

@@ -68,7 +68,8 @@ extension Route {
     private static func target(reading node: SettingsNode, path: String, pools: [String]) -> Target? {
         let given = ["pool", "folder", "redirect"].filter { node.child($0) != nil }
         guard given.count == 1 else {
-            node.note("has \(given.isEmpty ? "none" : "more than one") of pool, folder and redirect; wanted one of them")
+            node.note(
+                "has \(given.isEmpty ? "none" : "more than one") of pool, folder and redirect; wanted one of them")
             return nil
         }
         switch given[0] {
