@@ -25,6 +25,9 @@ package final class HubShard: @unchecked Sendable {
     /// Seconds since the shard was made; what sessions measure silence with.
     private(set) var now = 0
 
+    /// For the sessions of this loop alone, so that a bomb on another loop keeps nobody here waiting.
+    private(set) lazy var inflater = Inflater()
+
     private var inboxBox: ShardInbox?
     private var arrived: ContiguousArray<Delivery> = []
     private var queued: CircularBuffer<FollowerList> = .init(initialCapacity: 16)

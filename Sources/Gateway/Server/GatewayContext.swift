@@ -17,7 +17,6 @@ package final class GatewayContext: Sendable {
     private let origins: OriginCheck
     private let proxies: TrustedProxies
     private let frames: FrameBuilder
-    private let inflater = Inflater()
     private let counts: Mutex<ConnectionCounts>
     private let lastID = Atomic<UInt64>(0)
     private let draining = Atomic(false)
@@ -153,7 +152,7 @@ package final class GatewayContext: Sendable {
         case .webSocket:
             parser = WebSocketParser(messageLimit: self.configuration.session.messageLimit)
         case .webSocketDeflate:
-            parser = WebSocketParser(messageLimit: self.configuration.session.messageLimit, inflater: self.inflater)
+            parser = WebSocketParser(messageLimit: self.configuration.session.messageLimit, inflater: shard.inflater)
         case .eventStream: break
         }
         return Session(

@@ -170,7 +170,8 @@ final class Session: WheelEntry {
             var pong = ByteBuffer()
             pong.writeWebSocketFrame(.pong, payload: payload)
             self.send(pong)
-        case .pong: break
+        // Nobody needs many, and a flood of them is work.
+        case .pong: _ = self.isWithinRate()
         case .close(let code, _):
             // The handshake's end: the same code back, then the connection goes (RFC 6455 section 5.5.1).
             self.close(code, reason: "", isAnswer: true)

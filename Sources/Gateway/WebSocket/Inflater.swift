@@ -3,7 +3,7 @@ package import NIOCore
 import Synchronization
 
 /// Undoes the compression of one message (RFC 7692 section 7.2.2). Messages are independent of each other: we ask every
-/// browser for `client_no_context_takeover`, so that nothing is kept between messages and one inflater serves them all.
+/// browser for `client_no_context_takeover`, so that nothing is kept between messages and one inflater serves a whole loop.
 package final class Inflater: Sendable {
     package enum Result: Sendable, Equatable {
         case bytes(ByteBuffer)
@@ -12,7 +12,7 @@ package final class Inflater: Sendable {
         case invalid
     }
 
-    /// What zlib keeps, reused for every message; a lock, because event loops share it.
+    /// What zlib keeps, reused for every message. The lock is for the compiler: each event loop has an inflater.
     private let stream: Mutex<ZlibStream>
 
     package init() {

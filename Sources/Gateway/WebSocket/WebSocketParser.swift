@@ -38,7 +38,11 @@ package struct WebSocketParser: Sendable {
         var isCompressed: Bool
         var payload = ByteBuffer()
         var text = UTF8Validator()
+        var emptyFragments = 0
     }
+
+    /// Fragments without a byte that one message may have: they cost work, and no other limit would end them.
+    package static let emptyFragmentLimit = 1_000
 
     private let role: Role
     private let messageLimit: Int
@@ -120,6 +124,7 @@ package struct WebSocketParser: Sendable {
         }
         input.moveReaderIndex(to: index)
         self.begin(opcode, first: first)
+        if length == 0, !opcode.isControl { try self.countEmptyFragment() }
         return Head(opcode: opcode, isFinal: first & 0x80 != 0, mask: mask, length: length)
     }
 
@@ -160,6 +165,14 @@ package struct WebSocketParser: Sendable {
     private mutating func begin(_ opcode: WebSocketOpcode, first: UInt8) {
         guard opcode == .text || opcode == .binary else { return }
         self.message = Message(isText: opcode == .text, isCompressed: first & 0x40 != 0)
+    }
+
+    private mutating func countEmptyFragment() throws(Failure) {
+        let count = (self.message?.emptyFragments ?? 0) &+ 1
+        self.message?.emptyFragments = count
+        guard count <= Self.emptyFragmentLimit else {
+            throw Failure(code: .policyViolation, reason: "more than \(Self.emptyFragmentLimit) empty fragments")
+        }
     }
 
     // MARK: Payloads

@@ -106,6 +106,19 @@ private let ping: UInt8 = 9
         }
     }
 
+    @Test(arguments: [text, binary, ping, 10]) func aFloodOfAnyKindIsClosedWith1008(_ opcode: UInt8) async throws {
+        try await withGateway {
+            $0.session.messageRate = RateLimit(perSecond: 1, burst: 10)
+        } _: { gateway in
+            let browser = try await gateway.open()
+            try await browser.send((0..<100).flatMap { _ in clientFrame(opcode, []) })
+            var last: WebSocketParser.Event?
+            while let event = try await browser.next() { last = event }
+            #expect(last == .close(.policyViolation, reason: "too many messages"))
+            #expect(gateway.metric("carillon_gateway_rate_closes_total") == 1)
+        }
+    }
+
     // MARK: Fragments
 
     @Test(arguments: [text, binary]) func fragmentsAreOneMessage(_ opcode: UInt8) async throws {

@@ -108,6 +108,17 @@ private func buffer(_ text: String) -> ByteBuffer { ByteBuffer(string: text) }
         #expect(parse(bytes, limit: 1200).events.count == 1)
     }
 
+    @Test func emptyFragmentsEndSomewhere() {
+        let start = clientFrame(1, [65], final: false)
+        let empty = clientFrame(0, [], final: false)
+        let most = (0..<WebSocketParser.emptyFragmentLimit).flatMap { _ in empty }
+        #expect(parse(start + most + clientFrame(0, [66])).events == [.text(buffer("AB"))])
+        #expect(parse(start + most + empty).failure?.code == .policyViolation)
+        // Each message has its own.
+        let two = start + most + clientFrame(0, [66]) + start + most + clientFrame(0, [66])
+        #expect(parse(two).events.count == 2)
+    }
+
     @Test func whateverTheBytesNothingTraps() {
         var random = SeededGenerator(seed: 7)
         let corpus = [
