@@ -73,7 +73,9 @@ class WebSocket:
         self._open = contextlib.ExitStack()
         self.connection = self._open.enter_context(connect(
             url, origin=origin, additional_headers=headers, subprotocols=subprotocols, open_timeout=LIMIT,
-            ping_interval=None, close_timeout=5, compression=None, proxy=None, max_size=None, **options))
+            ping_interval=None, close_timeout=5, compression=None, proxy=None, max_size=None,
+            # Without a bound it reads and answers pings also while the test does something else, as browsers do.
+            max_queue=None, **options))
 
     def read(self, limit=LIMIT):
         """The next message: text, or bytes. The close of the connection is websockets' ConnectionClosed."""

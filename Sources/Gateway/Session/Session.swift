@@ -34,11 +34,12 @@ final class Session: WheelEntry {
     private var meter = RateMeter()
 
     // Seconds of the shard's clock.
-    private var heard: Int
     private var spoken: Int
     /// When the next ping or comment is due, or the pong was.
     private var beat = 0
     private var awaitsPong = false
+    /// Whether anything came since the last ping. A flag and not a time: an answer often comes within the same second.
+    private var hasAnswered = false
     private var closesWhenDrained = false
     /// Whether it was counted among the connected.
     private var hasBegun = false
@@ -54,7 +55,6 @@ final class Session: WheelEntry {
         self.parser = parser
         self.info = info
         self.context = context
-        self.heard = shard.now
         self.spoken = shard.now
         shard.living += 1
     }
@@ -145,7 +145,7 @@ final class Session: WheelEntry {
     // MARK: From the browser
 
     func receive(_ bytes: inout ByteBuffer) {
-        self.heard = self.shard.now
+        self.hasAnswered = true
         guard self.phase == .open, self.parser != nil else { return }
         if self.input.readableBytes == 0 {
             self.input = bytes
@@ -209,11 +209,12 @@ final class Session: WheelEntry {
             self.wait(self.settings.pingInterval)
         } else if !self.awaitsPong {
             self.awaitsPong = true
+            self.hasAnswered = false
             var ping = ByteBuffer()
             ping.writeWebSocketFrame(.ping, payload: ByteBuffer())
             self.keepAlive(ping)
             self.wait(self.settings.pongTimeout)
-        } else if self.shard.now - self.heard >= self.settings.pongTimeout {
+        } else if !self.hasAnswered {
             self.close(.noPong, reason: "no pong")
         } else {
             self.awaitsPong = false
