@@ -160,11 +160,15 @@ let package = Package(
     cLanguageStandard: .c2x
 )
 
-// The microbenchmarks need `package` declarations, so they are a target of this package; nobody builds them unasked
-// (Benchmarks/micro.sh).
+// The benchmarks need `package` declarations, so they are targets of this package; nobody builds them unasked
+// (Benchmarks/micro.sh, Benchmarks/layers.py).
 if Context.environment["CARILLON_BENCHMARKS"] != nil {
     package.targets.append(
         .executableTarget(
             name: "Micro", dependencies: ["ChannelLayer", "Gateway", "HTTP1", "JSON", nioCore, nioPosix, logging],
             path: "Benchmarks/Micro", swiftSettings: features))
+    package.targets.append(
+        .executableTarget(
+            name: "LayerBench", dependencies: ["ChannelLayer", "RedisLayer", "RabbitMQLayer", logging],
+            path: "Benchmarks/LayerBench", swiftSettings: features))
 }

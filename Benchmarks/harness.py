@@ -22,6 +22,7 @@ ROOT = HERE.parent
 BUILD = HERE / ".build"
 VENV = ROOT / ".venv-bench"
 VENV_PACKAGES = ["channels==4.3.2", "daphne==4.2.3"]
+LAYER_PACKAGES = ["channels==4.3.2", "channels_redis==4.3.0", "channels_rabbitmq==4.0.1"]
 START_SECONDS = 30
 
 
@@ -72,17 +73,22 @@ def need_packages(*names):
         raise BenchError("without these packages there is nothing to measure")
 
 
-def need_venv():
-    """Python packages of the Daphne peer, pinned, in an environment of their own."""
-    if (VENV / "bin/daphne").exists():
+def need_venv(packages=tuple(VENV_PACKAGES)):
+    """Pinned Python packages of a peer, in an environment of its own, which remembers what it has."""
+    note = VENV / "installed"
+    there = note.read_text().split() if note.exists() else []
+    missing = [package for package in packages if package not in there]
+    if not missing:
         return
-    print(f"installing {' '.join(VENV_PACKAGES)} into {VENV.name}", file=sys.stderr)
-    for command in (["/usr/bin/python3", "-m", "venv", VENV], [VENV / "bin/pip", "install", "-q", *VENV_PACKAGES]):
+    print(f"installing {' '.join(missing)} into {VENV.name}", file=sys.stderr)
+    commands = [["/usr/bin/python3", "-m", "venv", VENV], [VENV / "bin/pip", "install", "-q", *missing]]
+    for command in commands:
         if subprocess.run(command, stdout=sys.stderr).returncode:
             raise BenchError(f"could not make the Python environment {VENV}")
+    note.write_text(" ".join([*there, *missing]) + "\n")
 
 
-def compile_c(name, source):
+def compile_c(name, source, *libraries):
     """Compiles one C file when it or a header beside it is newer than the program."""
     BUILD.mkdir(exist_ok=True)
     program, source = BUILD / name, HERE / source
@@ -92,7 +98,7 @@ def compile_c(name, source):
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not compiler:
         raise BenchError("no C compiler is there; install the Debian package gcc")
-    command = [compiler, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-o", program, source]
+    command = [compiler, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-o", program, source, *libraries]
     if subprocess.run(command).returncode:
         raise BenchError(f"{source.name} does not compile")
     return program
@@ -104,6 +110,35 @@ def carillon_program(given=None):
     if not program.exists():
         raise BenchError(f"{program} is not there; `make build` makes it")
     return program
+
+
+def layer_bench():
+    """The program that sends and receives over a layer; built as `make build` builds, and never otherwise."""
+    command = ["swift", "build", "-c", "release", "-Xswiftc", "-enforce-exclusivity=unchecked", "--static-swift-stdlib",
+               "--product", "LayerBench", "--quiet"]
+    if subprocess.run(command, cwd=ROOT, env={**os.environ, "CARILLON_BENCHMARKS": "1"}, stdout=sys.stderr).returncode:
+        raise BenchError("LayerBench does not build")
+    return ROOT / ".build/release/LayerBench"
+
+
+# Results
+
+def commit():
+    found = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=ROOT)
+    return found.stdout.strip() or "unknown"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def keep(name, text, data):
+    """Writes what a person reads to a dated file, which is committed, and every single run beside it, which is not."""
+    folder = HERE / "results"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{time.strftime('%Y-%m-%d')}-{name}.md").write_text(text.rstrip() + "\n")
+    (folder / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")
 
 
 # Servers

@@ -163,9 +163,7 @@ def main():
     except BenchError as error:
         sys.exit(f"bench: {error}")
     print("\n".join(text))
-    (harness.HERE / "results").mkdir(exist_ok=True)
-    (harness.HERE / "results/last-router.json").write_text(json.dumps(results, indent=1) + "\n")
-    (harness.HERE / "results/last-router.md").write_text("\n".join(text) + "\n")
+    harness.keep("router", "\n".join(text), results)
 
 
 if __name__ == "__main__":

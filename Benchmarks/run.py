@@ -12,15 +12,13 @@ for each run.
 
 import argparse
 import dataclasses
-import json
 import statistics
-import subprocess
 import sys
 import time
 
 import harness
 import peers
-from harness import BenchError
+from harness import BenchError, table
 
 
 @dataclasses.dataclass
@@ -141,11 +139,6 @@ def written(value, digits=2):
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.{digits}f}"
 
 
-def table(head, rows):
-    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
-
-
 def server_rows(results, columns):
     """`columns`: (scenario, pick) pairs."""
     rows = []
@@ -248,11 +241,6 @@ def chosen(only):
     return scenarios or SCENARIOS, servers or peers.ALL
 
 
-def commit():
-    found = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=harness.ROOT)
-    return found.stdout.strip() or "unknown"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one round of short runs")
@@ -269,16 +257,13 @@ def main():
         harness.compile_c("load", "load/load.c")
         for peer in servers.values():
             peer.prepare(arguments)
-        about = f"{time.strftime('%Y-%m-%d')}, commit {commit()}, {arguments.rounds} rounds, medians. {harness.machine()}."
+        about = f"{time.strftime('%Y-%m-%d')}, commit {harness.commit()}, {arguments.rounds} rounds, medians. {harness.machine()}."
         lines = all_runs(arguments, servers, scenarios)
     except BenchError as error:
         sys.exit(f"bench: {error}")
     text = report(Results(lines), about)
     print(text)
-    folder = harness.HERE / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / "last.json").write_text(json.dumps({"about": about, "runs": lines}, indent=1) + "\n")
-    (folder / "last.md").write_text(text + "\n")
+    harness.keep("fan-out", text, {"about": about, "runs": lines})
     failures = sum("error" in line for line in lines)
     if failures:
         sys.exit(f"bench: {failures} of {len(lines)} runs failed; each is told above")

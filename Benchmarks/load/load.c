@@ -7,6 +7,8 @@
 /// closed  at most `window` messages of each group are under way; the next is sent when all members have one more.
 /// open    `rate` messages a second, whatever comes back, and the latency of each delivery.
 /// idle    opens the connections as fast as it can and does nothing else: handshakes and memory.
+/// wait    publishes nothing: says "ready", and waits until somebody else's `messages` have reached everybody, or
+///         nothing has come for `stall` seconds.
 ///
 /// Prints one line of JSON.
 
@@ -31,13 +33,13 @@ enum {
 
 static struct options {
     const char *mode, *label, *subscribe, *publish, *publisher;
-    uint32_t port, concurrency, warm, groups, members, window, size, spin;
+    uint32_t port, concurrency, warm, groups, members, window, size, spin, messages;
     double seconds, warmup, settle, stall, rate;
     struct processes server;
 } options = {
     .mode = "closed", .label = "", .subscribe = "/channels/groups/g{n}", .publish = "/channels/publish/g{n}",
     .publisher = "websocket", .concurrency = 64, .groups = 1, .members = 1000, .window = 8,
-    .size = 128, .seconds = 5, .warmup = 1, .settle = 0.5, .stall = 30, .rate = 10,
+    .size = 128, .seconds = 5, .warmup = 1, .settle = 0.5, .stall = 30, .rate = 10, .messages = 1,
 };
 
 enum role { MEMBER, PUBLISHER };
@@ -459,6 +461,31 @@ static void runMessages(struct result *result) {
     turnFor(0.2);
 }
 
+/// Somebody else publishes. The time is that from the first delivery to the last.
+static void waitForMessages(struct result *result) {
+    uint64_t wanted = (uint64_t)options.messages * memberCount;
+    puts("ready");
+    fflush(stdout);
+    now = monotonic();
+    result->before = usageOf(&options.server);
+    uint64_t loadBefore = nanoseconds(CLOCK_PROCESS_CPUTIME_ID), first = 0, heard = now, last = deliveries;
+    while (deliveries < wanted && now - heard < (uint64_t)(options.stall * 1e9)) {
+        turn(100);
+        if (deliveries == last) continue;
+        if (!first) first = now;
+        heard = now;
+        last = deliveries;
+    }
+    // Nothing may come after it.
+    turnFor(0.2);
+    result->after = usageOf(&options.server);
+    result->seconds = (double)(heard - first) / 1e9;
+    result->deliveries = deliveries;
+    result->messages = options.messages;
+    result->reads = reads;
+    result->loadCPU = (double)(nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - loadBefore) / 1e9;
+}
+
 static void print(const struct result *r) {
     double cpu = (double)(r->after.cpu - r->before.cpu) / 1e9;
     printf("{\"label\":\"%s\",\"mode\":\"%s\",\"groups\":%u,\"members\":%u,\"connections\":%u,\"window\":%u,\"size\":%u",
@@ -518,6 +545,7 @@ static void readOption(const char *name, const char *value) {
         {"--members", &options.members, 1, 1000000}, {"--window", &options.window, 1, 100000},
         {"--size", &options.size, PAYLOAD_LEAST, PAYLOAD_MOST}, {"--concurrency", &options.concurrency, 1, 4096},
         {"--warm", &options.warm, 0, 100000}, {"--spin", &options.spin, 0, 1},
+        {"--messages", &options.messages, 1, 10000000},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (!strcmp(name, texts[i].name)) return (void)(*texts[i].at = value);
@@ -536,11 +564,11 @@ static void readOption(const char *name, const char *value) {
 int main(int count, char **arguments) {
     if (count % 2 == 0) die("options are pairs: --name value");
     for (int i = 1; i + 1 < count; i += 2) readOption(arguments[i], arguments[i + 1]);
-    bool idle = !strcmp(options.mode, "idle");
+    bool idle = !strcmp(options.mode, "idle"), waits = !strcmp(options.mode, "wait");
     if (!options.port) die("--port is missing");
     if (strcmp(options.mode, "open")) options.rate = 0;
     memberCount = options.groups * options.members;
-    endpointCount = memberCount + (idle ? 0 : options.groups);
+    endpointCount = memberCount + (idle || waits ? 0 : options.groups);
     if (options.warm >= memberCount) die("--warm must be less than the number of connections");
     needDescriptors(endpointCount);
     signal(SIGPIPE, SIG_IGN);
@@ -566,7 +594,8 @@ int main(int count, char **arguments) {
     openThrough(&next, endpointCount);
     turnFor(options.settle);
     result.memoryAfter = proportionalSetSize(&options.server);
-    if (!idle) runMessages(&result);
+    if (waits) waitForMessages(&result);
+    else if (!idle) runMessages(&result);
     print(&result);
     return 0;
 }
