@@ -101,7 +101,7 @@ public final class RabbitMQProcess: Sendable {
             defer { running = nil }
             return running
         }) else { return }
-        FileManager.default.createFile(atPath: "\(self.folder)/keep", contents: nil)
+        _ = FileManager.default.createFile(atPath: "\(self.folder)/keep", contents: nil)
         try leash.fileHandleForWriting.close()
         try await Self.poll("RabbitMQ is gone", seconds: 30) { !process.isRunning && !self.answers() }
     }
