@@ -22,7 +22,7 @@ ROOT = HERE.parent
 BUILD = HERE / ".build"
 VENV = ROOT / ".venv-bench"
 VENV_PACKAGES = ["channels==4.3.2", "daphne==4.2.3"]
-LAYER_PACKAGES = ["channels==4.3.2", "channels_redis==4.3.0", "channels_rabbitmq==4.0.1"]
+LAYER_PACKAGES = ["channels==4.3.2", "channels_redis==4.3.0", "channels_rabbitmq==4.0.1", "websockets==17.4"]
 START_SECONDS = 30
 
 

@@ -22,7 +22,8 @@ def make_layer(backend, url, **options):
         from channels_redis.pubsub import RedisPubSubChannelLayer
         return RedisPubSubChannelLayer(hosts=[url])
     from channels_rabbitmq.core import RabbitmqChannelLayer
-    room = {"local_capacity": options["capacity"], "remote_capacity": options["capacity"]} if options else {}
+    # What is unacknowledged is counted with 16 bits.
+    room = {"local_capacity": 60_000, "remote_capacity": options["capacity"]} if options else {}
     return RabbitmqChannelLayer(host=url, **room)
 
 
