@@ -2,7 +2,9 @@
 # make test   builds and runs all tests
 #
 # Both install the Debian packages that are missing. What else there is: build, install, deb, bench, lint, format,
-# docs, clean.
+# docs, clean, and
+#
+# make conformance PYTHON27=…   runs Autobahn's WebSocket suite, which is Python 2.7 code, against a gateway
 
 SWIFT ?= swift
 # Exclusivity is checked in debug builds and tests; in a release the checks cost a quarter of all instructions.
@@ -15,7 +17,7 @@ BUILD_PACKAGES := zlib1g-dev libhiredis-dev librabbitmq-dev pkg-config
 TEST_PACKAGES := python3 python3-venv redis-server rabbitmq-server nginx supervisor chromium curl node:nodejs
 SOURCES := Package.swift Sources Tests Benchmarks/Micro
 
-.PHONY: run build install deb test bench lint format docs clean
+.PHONY: run build install deb test conformance bench lint format docs clean
 
 run: build
 	@exec $(PROGRAM) serve $(ARGS)
@@ -37,6 +39,10 @@ test:
 	@scripts/need-packages $(BUILD_PACKAGES) $(TEST_PACKAGES)
 	@scripts/test
 
+# A quarter of an hour. CASES="7.* 6.4.*" runs a part.
+conformance: build
+	@PYTHON27="$(PYTHON27)" scripts/conformance $(if $(CASES),--cases $(foreach case,$(CASES),'$(case)'))
+
 bench: build
 	@Benchmarks/run.py
 
@@ -51,4 +57,4 @@ docs: build
 	@$(PROGRAM) settings --markdown > docs/settings.md
 
 clean:
-	@rm -rf .build .venv-tests
+	@rm -rf .build .venv-tests .venv-conformance
