@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -96,3 +97,9 @@ int cdescriptors_accept(int listener, void *peer, size_t capacity) {
 }
 
 void cdescriptors_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+int cdescriptors_usable_cores(void) {
+    cpu_set_t mask;
+    if (sched_getaffinity(0, sizeof mask, &mask)) return -1;
+    return CPU_COUNT(&mask);
+}

@@ -45,5 +45,8 @@ int cdescriptors_epoll_wait(int epoll, struct cdescriptors_event *events, int ca
 /// (a `struct sockaddr_storage`). Returns it, or -1 with errno.
 int cdescriptors_accept(int listener, void *peer, size_t capacity);
 
+/// Processor cores that the calling thread may run on (its affinity mask), or -1 with errno.
+int cdescriptors_usable_cores(void);
+
 /// Names the calling thread, in at most 15 bytes; longer names are not taken.
 void cdescriptors_name_thread(const char *name);
