@@ -65,7 +65,8 @@ package enum BrowserMessage: Hashable, Sendable {
 package enum Receiver: Hashable, Sendable {
     case drop
     case echo
-    case group(GroupName, form: ReceiveRule.Form, requiredKey: String?)
+    /// Indirect: every session keeps a receiver, and nearly all of them take nothing.
+    indirect case group(GroupName, form: ReceiveRule.Form, requiredKey: String?)
     case worker(target: String)
     case layer(ChannelName)
 

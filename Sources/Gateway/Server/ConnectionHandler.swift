@@ -13,7 +13,8 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
     typealias OutboundOut = ByteBuffer
 
     private enum Phase {
-        case head(RequestHeadParser, ByteBuffer)
+        /// Indirect: its room is needed for some milliseconds, and the handler's for as long as the connection lives.
+        indirect case head(RequestHeadParser, ByteBuffer)
         /// Who it is, and whether its groups are heard, is being found out; what the browser says already is kept.
         case admitting(ByteBuffer)
         case session(Session)

@@ -62,7 +62,8 @@ package final class GatewayServer: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             // Many browsers come at once after a restart: take more than the usual four per turn.
             .serverChannelOption(.maxMessagesPerRead, value: 64)
-            .childChannelOption(.recvAllocator, value: Self.receiveAllocator)
+            .childChannelOption(.maxMessagesPerRead, value: ReceiveBuffers.messagesPerRead)
+            .childChannelOption(.recvAllocator, value: ReceiveBuffers())
             .childChannelInitializer { channel in
                 Self.initialize(channel, context: context, shards: shards)
             }
@@ -72,11 +73,6 @@ package final class GatewayServer: Sendable {
             return try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
         case .descriptor(let number): return try await bootstrap.withBoundSocket(number).get()
         }
-    }
-
-    /// Browsers say little: a small first buffer keeps an idle connection small, and it grows for those that say more.
-    private static var receiveAllocator: AdaptiveRecvByteBufferAllocator {
-        AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65_536)
     }
 
     private static func initialize(
@@ -117,7 +113,8 @@ package final class GatewayServer: Sendable {
         let context = self.context
         let shards = self.context.hub.shards
         ClientBootstrap(group: loop)
-            .channelOption(.recvAllocator, value: Self.receiveAllocator)
+            .channelOption(.maxMessagesPerRead, value: ReceiveBuffers.messagesPerRead)
+            .channelOption(.recvAllocator, value: ReceiveBuffers())
             .channelInitializer { Self.initialize($0, context: context, shards: shards) }
             .withConnectedSocket(descriptor)
             .whenFailure { error in context.adoptionFailed(error) }

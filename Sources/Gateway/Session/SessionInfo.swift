@@ -11,8 +11,7 @@ final class SessionInfo {
     let address: IPAddress?
     let isCounted: Bool
     let wire: Wire
-    /// Kept only where workers are asked with the handshake's credentials.
-    let handshake: Handshake?
+    private let kept: KeptHandshake
     /// What the connection opens with; taken once.
     private(set) var opening: ByteBuffer
 
@@ -27,11 +26,20 @@ final class SessionInfo {
         self.isCounted = isCounted
         self.opening = opening
         self.wire = wire
-        self.handshake = handshake
+        self.kept = handshake.map { .whole($0) } ?? .nothing
     }
+
+    /// Kept only where workers are asked with the handshake's credentials.
+    var handshake: Handshake? { if case .whole(let handshake) = self.kept { handshake } else { nil } }
 
     func takeOpening() -> ByteBuffer {
         defer { self.opening = ByteBuffer() }
         return self.opening
     }
+}
+
+/// In a box of its own when it is there: an optional handshake would be 130 bytes of every session, and few keep one.
+private enum KeptHandshake {
+    case nothing
+    indirect case whole(Handshake)
 }
