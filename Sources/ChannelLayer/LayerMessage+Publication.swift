@@ -6,6 +6,10 @@ extension LayerMessage {
     ///
     /// - Parameter data: `.json` for JSON, which browsers get as text without its being taken apart, or `.bytes`.
     public static func publication(_ data: LayerValue) -> LayerMessage {
-        ["type": .string(self.publicationType), "data": data]
+        // Not a dictionary literal: this is made for every publish, and the pairs of a literal are an array of their own.
+        LayerMessage(entries: [
+            LayerValue.Entry(key: .string("type"), value: .string(self.publicationType)),
+            LayerValue.Entry(key: .string("data"), value: data),
+        ])
     }
 }

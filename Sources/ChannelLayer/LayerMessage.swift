@@ -28,7 +28,9 @@ public struct LayerMessage: Sendable, Equatable {
     /// The first reserved key in the message. Every layer refuses to send a message that has one.
     public var reservedKey: String? {
         for entry in self.entries {
-            if case .string(let key) = entry.key, Self.reservedKeys.contains(key) { return key }
+            // Nearly no key begins so, and every message that is sent is asked.
+            guard case .string(let key) = entry.key, key.utf8.first == UInt8(ascii: "_") else { continue }
+            if Self.reservedKeys.contains(key) { return key }
         }
         return nil
     }

@@ -118,15 +118,14 @@ final class FollowerList: @unchecked Sendable {
             self.pass = Pass(bytes: self.joined, next: 0, end: self.solo.count)
             self.joined = ByteBuffer()
         }
-        guard var pass = self.pass else { return 0 }
+        guard let pass = self.pass else { return 0 }
         let start = pass.next
         let stop = limit >= pass.end &- start ? pass.end : start &+ limit
-        while pass.next < stop {
-            self.solo[pass.next]?.send(pass.bytes)
-            pass.next &+= 1
-        }
-        let isDone = pass.next >= pass.end
-        self.pass = isDone ? nil : pass
+        // A constant of its own: a buffer that could change would be retained and released for every follower.
+        let bytes = pass.bytes
+        for index in start..<stop { self.solo[index]?.send(bytes) }
+        let isDone = stop >= pass.end
+        if isDone { self.pass = nil } else { self.pass?.next = stop }
         if isDone, self.gone > 0 { self.closeGaps() }
         return stop &- start
     }

@@ -27,8 +27,11 @@ package final class FrameBuilder: Sendable {
         }
     }
 
+    private static let allocator = ByteBufferAllocator()
+
     private func frame(_ opcode: WebSocketOpcode, _ payload: ByteBuffer, on wire: Wire) -> ByteBuffer {
-        var frame = ByteBuffer()
+        // With its room from the beginning: growing an empty buffer is an allocation of its own kind.
+        var frame = Self.allocator.buffer(capacity: payload.readableBytes &+ 10)
         switch wire {
         case .webSocket:
             frame.writeWebSocketFrame(opcode, payload: payload)

@@ -28,11 +28,14 @@ struct BrowserSocket {
 
     private static let sendFlags = CInt(MSG_DONTWAIT) | CInt(MSG_NOSIGNAL)
 
-    func sendNow(_ bytes: ByteBuffer) -> Outcome {
-        guard self.descriptor >= 0 else { return .part(0) }
+    /// Static, because a socket that is called on is retained and released, for every delivery.
+    ///
+    /// - Parameter descriptor: a socket's own, on its loop.
+    static func send(_ bytes: ByteBuffer, to descriptor: CInt) -> Outcome {
+        guard descriptor >= 0 else { return .part(0) }
         return bytes.withUnsafeReadableBytes { bytes in
             while true {
-                let sent = Glibc.send(self.descriptor, bytes.baseAddress, bytes.count, Self.sendFlags)
+                let sent = Glibc.send(descriptor, bytes.baseAddress, bytes.count, Self.sendFlags)
                 if sent == bytes.count { return .all }
                 if sent >= 0 { return .part(sent) }
                 switch errno {

@@ -13,18 +13,24 @@ package struct MaskingKey: Sendable, Equatable {
     ///
     /// - Parameter phase: how many payload bytes of this frame came before `bytes`.
     package func apply(to bytes: UnsafeMutableRawBufferPointer, phase: Int) {
+        self.apply(to: UnsafeRawBufferPointer(bytes), into: bytes, phase: phase)
+    }
+
+    /// Masks or unmasks `bytes` on the way to `target`, which has room for them and may be the same memory.
+    func apply(to bytes: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer, phase: Int) {
         let turn = UInt32(truncatingIfNeeded: phase & 3) &* 8
         let rotated = turn == 0 ? self.word : (self.word >> turn | self.word << (32 &- turn))
         let wide = UInt64(rotated) | UInt64(rotated) << 32
         var index = 0
-        let count = bytes.count
+        let count = min(bytes.count, target.count)
         while index &+ 8 <= count {
             let value = bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self) ^ wide.littleEndian
-            bytes.storeBytes(of: value, toByteOffset: index, as: UInt64.self)
+            target.storeBytes(of: value, toByteOffset: index, as: UInt64.self)
             index &+= 8
         }
         while index < count {
-            bytes[index] ^= UInt8(truncatingIfNeeded: rotated >> (UInt32(truncatingIfNeeded: index & 3) &* 8))
+            let key = UInt8(truncatingIfNeeded: rotated >> (UInt32(truncatingIfNeeded: index & 3) &* 8))
+            target[index] = bytes[index] ^ key
             index &+= 1
         }
     }
@@ -35,13 +41,15 @@ extension ByteBuffer {
     ///
     /// - Parameter phase: how many payload bytes of the frame came before.
     mutating func writeUnmasked(_ input: inout ByteBuffer, length: Int, mask: MaskingKey?, phase: Int) {
-        guard length > 0, let slice = input.readSlice(length: length) else { return }
-        let start = self.writerIndex
-        self.writeImmutableBuffer(slice)
-        guard let mask else { return }
-        let offset = start &- self.readerIndex
-        self.withUnsafeMutableReadableBytes { bytes in
-            mask.apply(to: UnsafeMutableRawBufferPointer(rebasing: bytes[offset...]), phase: phase)
+        guard length > 0, length <= input.readableBytes else { return }
+        let mask = mask ?? MaskingKey((0, 0, 0, 0))
+        // Unmasked while it is copied, and no slice is made: one pass over the bytes, one allocation at most.
+        self.writeWithUnsafeMutableBytes(minimumWritableBytes: length) { target in
+            input.withUnsafeReadableBytes { bytes in
+                mask.apply(to: UnsafeRawBufferPointer(rebasing: bytes[..<length]), into: target, phase: phase)
+            }
+            return length
         }
+        input.moveReaderIndex(forwardBy: length)
     }
 }
