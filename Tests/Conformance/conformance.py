@@ -47,6 +47,8 @@ ALLOWED = {"OK", "INFORMATIONAL"}
 
 def main():
     arguments = parse_arguments()
+    # So that also who is told to end stops what was started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped by SIGTERM"))
     reports = arguments.reports
     shutil.rmtree(reports, ignore_errors=True)
     reports.mkdir(parents=True)

@@ -1,13 +1,7 @@
 /// What may stand in a close frame that an application asks for.
 enum CloseValues {
-    /// Whether a code may be sent (RFC 6455 §7.4.1 and the IANA registry): not those that only describe what happened
-    /// (1005, 1006, 1015) and not those nobody has registered.
-    static func maySend(_ code: UInt16) -> Bool {
-        switch code {
-        case 1000...1003, 1007...1014, 3000...4999: true
-        default: false
-        }
-    }
+    /// Whether a code may be sent.
+    static func maySend(_ code: UInt16) -> Bool { CloseCode(rawValue: code).mayStandInFrame }
 
     /// The code a number names, if it may be sent.
     static func code(_ number: some BinaryInteger) -> UInt16? {
@@ -15,15 +9,5 @@ enum CloseValues {
     }
 
     /// A reason cut to the 123 bytes a control frame has room for (RFC 6455 §5.5), between two characters.
-    static func reason(_ text: String) -> String {
-        guard text.utf8.count > 123 else { return text }
-        var kept = ""
-        var bytes = 0
-        for scalar in text.unicodeScalars {
-            bytes += UTF8.width(scalar)
-            guard bytes <= 123 else { break }
-            kept.unicodeScalars.append(scalar)
-        }
-        return kept
-    }
+    static func reason(_ text: String) -> String { String(text.prefix(utf8Bytes: 123)) }
 }

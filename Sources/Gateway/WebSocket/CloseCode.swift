@@ -35,8 +35,9 @@ package struct CloseCode: Sendable, Hashable, RawRepresentable {
     /// No answer to a ping for too long.
     package static let noPong = CloseCode(rawValue: 3012)
 
-    /// Whether a peer may send this code in a close frame (RFC 6455 section 7.4.1 and 7.4.2).
-    package var mayBeReceived: Bool {
+    /// Whether the code may stand in a close frame (RFC 6455 section 7.4 and the IANA registry): not those that only describe
+    /// what happened (1005, 1006, 1015), and not those nobody has registered.
+    package var mayStandInFrame: Bool {
         switch self.rawValue {
         case 1000...1003, 1007...1014, 3000...4999: true
         default: false

@@ -44,17 +44,14 @@ extension ByteBuffer {
 }
 
 extension String {
-    /// As many whole characters from the beginning as fit into `limit` bytes of UTF-8.
+    /// As many whole Unicode scalars from the beginning as fit into `limit` bytes of UTF-8.
     func prefix(utf8Bytes limit: Int) -> Substring {
         guard self.utf8.count > limit else { return self[...] }
-        var end = self.startIndex
         var bytes = 0
-        while end < self.endIndex {
-            let size = self[end].utf8.count
-            guard bytes &+ size <= limit else { break }
-            bytes &+= size
-            end = self.index(after: end)
+        let end = self.unicodeScalars.firstIndex {
+            bytes &+= UTF8.width($0)
+            return bytes > limit
         }
-        return self[..<end]
+        return self[..<(end ?? self.endIndex)]
     }
 }

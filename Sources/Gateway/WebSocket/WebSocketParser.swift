@@ -234,7 +234,7 @@ package struct WebSocketParser: Sendable {
             throw Failure(code: .protocolError, reason: "close code of one byte")
         }
         let code = CloseCode(rawValue: raw)
-        guard code.mayBeReceived else { throw Failure(code: .protocolError, reason: "close code \(raw)") }
+        guard code.mayStandInFrame else { throw Failure(code: .protocolError, reason: "close code \(raw)") }
         var text = UTF8Validator()
         guard payload.withUnsafeReadableBytes({ text.accept($0) }), text.isComplete else {
             throw Failure(code: .invalidPayload, reason: "close reason is not UTF-8")
