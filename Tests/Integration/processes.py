@@ -107,9 +107,13 @@ class Process:
             raise AssertionError(f"{self.name} did not end within {limit:g} s:\n{self.log_tail()}") from None
 
     def kill(self):
-        """kill -9, children included."""
+        """kill -9, children included, also those in groups of their own."""
         if self.child is not None:
+            family = descendants(self.child.pid)
             self._kill_group()
+            for pid in family:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self.child.wait()
 
     def restart(self):
@@ -145,6 +149,20 @@ class Process:
     def descriptors(self):
         """How many descriptors it has open."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+
+def descendants(pid):
+    """The processes that a process has started, and those that they have."""
+    children = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                stat = pathlib.Path("/proc", entry, "stat").read_text()
+                children.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry))
+    found = list(children.get(pid, []))
+    for child in found:
+        found += children.get(child, [])
+    return found
 
 
 def adopt_orphans():
