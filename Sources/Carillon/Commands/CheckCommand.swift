@@ -1,25 +1,88 @@
 import ArgumentParser
+import NIOCore
 import Settings
 
-/// `carillon check`: every fault of the settings at once, without serving anything.
+/// `carillon check`: every fault of the settings at once, without serving anything, and what nginx, supervisord and this
+/// host would not let work.
 struct CheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Checks settings and lists every fault at once.",
-        discussion: "Ends with 0 when all settings can be used, else with 1.")
+        abstract: "Checks settings, and the configurations around them, and lists every fault at once.",
+        discussion: """
+            carillon check /etc/carillon/settings.json --nginx /etc/nginx/sites-enabled/site \\
+                --supervisor /etc/supervisor/supervisord.conf
+
+            Of nginx and supervisord the given files are read; what they include is not. Ends with 0 when nothing was \
+            found, else with 1.
+            """)
 
     @OptionGroup var options: SettingsOptions
 
     @Argument(help: ArgumentHelp("The settings file, instead of --settings.", valueName: "file"))
     var file: String?
 
+    @Option(help: ArgumentHelp("An nginx configuration to look at; as often as needed.", valueName: "file"))
+    var nginx: [String] = []
+
+    @Option(help: ArgumentHelp("A supervisord configuration to look at; as often as needed.", valueName: "file"))
+    var supervisor: [String] = []
+
     func run() throws {
         var options = self.options
         if let file = self.file { options.settings = file }
         let reader = try options.reader()
-        _ = try WholeConfiguration(reading: reader)
+        let configuration = try WholeConfiguration(reading: reader)
         let given = SettingsCatalog.all.filter { reader.origin(of: $0.name) != .default }.count
         try Output.line(
             "All settings can be used: \(given) given, \(SettingsCatalog.all.count - given) at their defaults.")
+        let host = HostCheck(configuration)
+        for note in host.notes() { try Output.line("Note: \(note)") }
+        let findings = try host.findings() + self.fileFindings(configuration)
+        for finding in findings { Output.error("carillon: \(finding)") }
+        guard findings.isEmpty else { throw ExitCode(1) }
+        if !self.nginx.isEmpty || !self.supervisor.isEmpty {
+            try Output.line("Nothing was found in the other files.")
+        }
+    }
+
+    private func fileFindings(_ configuration: WholeConfiguration) throws -> [Finding] {
+        let nginx = try self.nginx.flatMap { path in
+            NginxCheck(configuration, path: path).findings(in: String(buffer: try TextFile.read(path)))
+        }
+        let supervisor = try self.supervisor.flatMap { path in
+            SupervisorCheck(configuration, path: path).findings(in: String(buffer: try TextFile.read(path)))
+        }
+        return nginx + supervisor
+    }
+}
+
+// MARK: What each check needs of the settings
+
+extension NginxCheck {
+    init(_ configuration: WholeConfiguration, path: String) {
+        self.init(
+            prefix: configuration.gateway.pathPrefix,
+            pingInterval: .seconds(configuration.gateway.session.pingInterval), path: path)
+    }
+}
+
+extension SupervisorCheck {
+    init(_ configuration: WholeConfiguration, path: String) {
+        let drains = [
+            configuration.gateway.drainTime, configuration.routerDrainTime,
+            .nanoseconds(configuration.site.drainTime.nanoseconds),
+        ]
+        self.init(
+            connectionLimit: configuration.gateway.limits.total, drainTime: drains.max() ?? .zero, path: path)
+    }
+}
+
+extension HostCheck {
+    init(_ configuration: WholeConfiguration) {
+        let gateways = configuration.router.gateways.compactMap { gateway in
+            gateway.address.map { ("router.gateways.upstreams", $0) }
+        }
+        let workers = configuration.router.workers.addresses.map { ("router.workers.upstreams", $0) }
+        self.init(connectionLimit: configuration.gateway.limits.total, upstreams: gateways + workers)
     }
 }
