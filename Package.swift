@@ -133,7 +133,7 @@ let package = Package(
                 nioPosix, logging,
             ], swiftSettings: features),
         .testTarget(
-            name: "RabbitMQLayerTests", dependencies: ["RabbitMQLayer", "TestSupport", nioPosix, logging],
+            name: "RabbitMQLayerTests", dependencies: ["RabbitMQLayer", "Settings", "TestSupport", nioPosix, logging],
             swiftSettings: features),
         .testTarget(
             name: "SettingsTests",

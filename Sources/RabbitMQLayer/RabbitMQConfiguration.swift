@@ -12,15 +12,16 @@ public struct RabbitMQConfiguration: Sendable {
 
     /// The nodes of one broker, tried in turn; at least one.
     public var addresses: [RabbitMQAddress]
-    /// Capacity and life of what this process holds: `capacity` is messages per channel, `expiry` is how long one lives in
-    /// the broker and then, at most as long again, unread in the process; `groupExpiry` is the life of a channel's
-    /// membership.
+    /// Capacity and life of what this process holds: `capacity` is messages per channel, `expiry` is how long one may wait
+    /// here to be read, `groupExpiry` is the life of a channel's membership.
     public var limits = LayerConfiguration()
+    /// How long a message may wait in the broker before; `nil` for ever.
+    public var expiry: Duration? = .seconds(60)
     /// The exchange through which groups are reached; direct, not durable.
     public var groupsExchange = "groups"
     /// The exchange where any AMQP client publishes JSON text under a group's name; topic, durable. `nil` for none.
     public var publishExchange: String? = "carillon.publish"
-    /// Messages that may be on their way to this process, not yet acknowledged; 10 to 65 535.
+    /// Messages that may be on their way to this process, not yet acknowledged; 1 to 65 535.
     public var localCapacity = 2_000
     /// Messages that may wait in the broker for this process, and for each normal channel; `nil` for no limit.
     public var remoteCapacity: Int? = 100_000
@@ -53,9 +54,8 @@ public struct RabbitMQConfiguration: Sendable {
 
     /// Whole milliseconds that a message may wait in a queue; `nil` when that is more than RabbitMQ can count.
     var messageLife: Int64? {
-        let milliseconds = self.limits.expiry.components.seconds * 1_000
-            + self.limits.expiry.components.attoseconds / 1_000_000_000_000_000
-        return milliseconds < 4_000_000_000 ? max(milliseconds, 1) : nil
+        guard let (seconds, attoseconds) = self.expiry?.components, seconds < 4_000_000 else { return nil }
+        return max(seconds * 1_000 + attoseconds / 1_000_000_000_000_000, 1)
     }
 }
 

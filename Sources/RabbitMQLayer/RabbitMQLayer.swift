@@ -46,6 +46,15 @@ public final class RabbitMQLayer: ChannelLayer {
         self.threads = LayerThreads([("carillon-mq-pub", publish.run), ("carillon-mq-sub", consume.run)])
     }
 
+    deinit {
+        // Who lets go of a layer without closing it gets no answers any more, but leaves no threads behind.
+        self.outbox.close()
+        self.home.end()
+    }
+
+    /// What the names of this process's queues hold, for tests.
+    var processName: String { self.process }
+
     /// How many groups and queues this process has in the broker, for tests of what is let go.
     package var needCount: Int { self.home.needCount }
 
@@ -137,7 +146,8 @@ public final class RabbitMQLayer: ChannelLayer {
     public func groupAdd(_ group: GroupName, _ channel: ChannelName) async throws(LayerError) {
         guard let process = channel.nonLocalPart, process.dropLast().hasSuffix(".\(self.process)") else {
             throw LayerError(
-                .unsupported, "only channels that this process made can be members of groups on RabbitMQ; \(channel) is not")
+                .unsupported,
+                "only channels that this process made can be members of groups on RabbitMQ; \(channel) is not")
         }
         // Entered first, so that nothing is missed from the moment the binding is there.
         try await self.home.local.groupAdd(group, channel)

@@ -13,8 +13,10 @@ import Testing
         ("amqp://broker/a/b", RabbitMQAddress(host: "broker", virtualHost: "a/b")),
         ("amqp://guest:guest@localhost:5672//", RabbitMQAddress(host: "localhost")),
         ("amqp://guest:guest@127.0.0.1/asgi", RabbitMQAddress(virtualHost: "asgi")),
-        ("pyamqp://celery:secret@broker:5673/jobs",
-         RabbitMQAddress(host: "broker", port: 5_673, user: "celery", password: "secret", virtualHost: "jobs")),
+        (
+            "pyamqp://celery:secret@broker:5673/jobs",
+            RabbitMQAddress(host: "broker", port: 5_673, user: "celery", password: "secret", virtualHost: "jobs")
+        ),
         ("amqps://u:p@broker", RabbitMQAddress(host: "broker", port: 5_671, user: "u", password: "p", isSecure: true)),
         ("AMQP://u:@broker", RabbitMQAddress(host: "broker", user: "u", password: "")),
         ("amqp://u%40x:p%3a%2F@broker", RabbitMQAddress(host: "broker", user: "u@x", password: "p:/")),

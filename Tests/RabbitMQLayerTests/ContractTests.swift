@@ -7,7 +7,10 @@ import Testing
 private let rabbitMQ = ContractLayer("RabbitMQ", [.normalChannels, .expiry, .groupExpiry, .processes]) { limits in
     let broker = try await RabbitMQProcess.shared()
     let drops = DropRecorder()
-    let configuration = try testConfiguration(broker) { $0.limits = limits }
+    let configuration = try testConfiguration(broker) {
+        $0.limits = limits
+        $0.expiry = limits.expiry
+    }
     return ContractBroker(
         drops: drops,
         connect: { RabbitMQLayer(configuration: configuration, observer: drops, logger: quietLogger) },

@@ -7,7 +7,8 @@ import Synchronization
 /// It takes some seconds to start: share one, with names of your own in it, unless the test stops or freezes it.
 public final class RabbitMQProcess: Sendable {
     public let port: Int
-    private let folder: String
+    /// Its files; gone with it.
+    public let folder: String
     private let node: String
     private let environment: [String: String]
     private let running = Mutex<(process: Process, leash: Pipe)?>(nil)
@@ -24,22 +25,24 @@ public final class RabbitMQProcess: Sendable {
         return try await start.value
     }
 
-    /// - Parameter configuration: lines of `rabbitmq.conf`.
-    public static func started(configuration: String = "") async throws -> RabbitMQProcess {
+    /// - Parameter configuration: makes the lines of `rabbitmq.conf`, given the folder of the node's files.
+    public static func started(
+        configuration: (_ folder: String) throws -> String = { _ in "" }
+    ) async throws -> RabbitMQProcess {
         let broker = try RabbitMQProcess(configuration: configuration)
         try await broker.start()
         return broker
     }
 
     /// - Throws: when the Debian package is missing.
-    public init(configuration: String = "") throws {
+    private init(configuration: (_ folder: String) throws -> String) throws {
         guard FileManager.default.fileExists(atPath: Self.program("rabbitmq-server")) else {
             throw RabbitMQProcessError("install the Debian package rabbitmq-server (make test does)")
         }
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("carillon-mq-\(UUID().uuidString)")
             .path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        for (name, text) in [("rabbitmq.conf", configuration), ("plugins", "[].\n"), ("env.conf", "")] {
+        for (name, text) in [("rabbitmq.conf", try configuration(folder)), ("plugins", "[].\n"), ("env.conf", "")] {
             try text.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
         }
         self.folder = folder
@@ -97,19 +100,15 @@ public final class RabbitMQProcess: Sendable {
 
     /// Ends it at once, as a power cut does.
     public func kill() async throws {
-        guard let (process, leash) = self.running.withLock({ running in
-            defer { running = nil }
-            return running
-        }) else { return }
+        guard
+            let (process, leash) = self.running.withLock({ running in
+                defer { running = nil }
+                return running
+            })
+        else { return }
         _ = FileManager.default.createFile(atPath: "\(self.folder)/keep", contents: nil)
         try leash.fileHandleForWriting.close()
         try await Self.poll("RabbitMQ is gone", seconds: 30) { !process.isRunning && !self.answers() }
-    }
-
-    /// Ends it for good and removes its files.
-    public func remove() async throws {
-        try await self.kill()
-        try? FileManager.default.removeItem(atPath: self.folder)
     }
 
     /// It keeps its sockets and does nothing.

@@ -1,5 +1,7 @@
 import ChannelLayer
 import JSON
+import Logging
+import RabbitMQLayer
 import Settings
 
 /// Which layer carries messages between processes; the one place that names concrete layers.
@@ -10,7 +12,8 @@ enum LayerSettings {
         help: """
             What carries messages between processes, as Django's CHANNEL_LAYERS. Only "default" is used. The backend \
             "memory" needs no broker and reaches only this process; its config has capacity (100 messages a channel), \
-            channel_capacity (capacities by name pattern), expiry ("60s") and group_expiry ("1d").
+            channel_capacity (capacities by name pattern), expiry ("60s") and group_expiry ("1d"). The backend \
+            "rabbitmq" is described in docs/rabbitmq.md.
             """, example: #"{"default": {"backend": "memory", "config": {"capacity": 100}}}"#)
 
     static let all: [any AnySetting] = [channelLayers]
@@ -19,6 +22,7 @@ enum LayerSettings {
 /// The layer an operator chose.
 enum LayerChoice {
     case memory(LayerConfiguration)
+    case rabbitMQ(RabbitMQConfiguration)
 
     private enum Backend: String, CaseIterable {
         case memory, redis
@@ -41,8 +45,9 @@ enum LayerChoice {
         guard let backend = layer.required("backend", .backend(Self.djangoNames.mapValues(\.rawValue))) else { return }
         switch Backend(rawValue: backend) {
         case .memory, nil: self = .memory(layer.child("config").map(Self.memory) ?? LayerConfiguration())
-        case .redis, .redisPubSub, .rabbitMQ:
-            layer.child("backend")?.fault("is not in this build yet; available is \"memory\"")
+        case .rabbitMQ: self = .rabbitMQ(RabbitMQConfiguration(reading: layer.child("config")))
+        case .redis, .redisPubSub:
+            layer.child("backend")?.fault("is not in this build yet; available are \"memory\" and \"rabbitmq\"")
         }
     }
 
@@ -64,6 +69,7 @@ enum LayerChoice {
     var name: String {
         switch self {
         case .memory: "memory"
+        case .rabbitMQ: "rabbitmq"
         }
     }
 
@@ -71,12 +77,15 @@ enum LayerChoice {
     var isShared: Bool {
         switch self {
         case .memory: false
+        case .rabbitMQ: true
         }
     }
 
     func make(observer: any LayerObserver) -> any ChannelLayer {
         switch self {
         case .memory(let configuration): MemoryLayer(configuration: configuration, observer: observer)
+        case .rabbitMQ(let configuration):
+            RabbitMQLayer(configuration: configuration, observer: observer, logger: Logger(label: "layer"))
         }
     }
 }

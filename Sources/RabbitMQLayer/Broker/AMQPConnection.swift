@@ -157,10 +157,12 @@ extension AMQPConnection {
             ("product", .text("Carillon")), ("connection_name", .text(name)),
             ("capabilities", .table(abilities.map { ($0, .bool(true)) })),
         ])
-        var table = properties.raw
         let heartbeat = Int32(clamping: max(configuration.heartbeat.components.seconds, 1))
-        let reply = amqp_support_login(
-            state, address.virtualHost, 0, 131_072, heartbeat, &table, address.user, address.password)
+        let reply = properties.withTable { table in
+            var table = table
+            return amqp_support_login(
+                state, address.virtualHost, 0, 131_072, heartbeat, &table, address.user, address.password)
+        }
         switch reply.reply_type {
         case AMQP_RESPONSE_NORMAL: return
         case AMQP_RESPONSE_SERVER_EXCEPTION where reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD:
@@ -170,7 +172,8 @@ extension AMQPConnection {
         default: break
         }
         throw BrokerError(
-            .lost, "RabbitMQ at \(address) does not answer as it should (\(configuration.setting)): "
+            .lost,
+            "RabbitMQ at \(address) does not answer as it should (\(configuration.setting)): "
                 + Self.text(reply.library_error))
     }
 }

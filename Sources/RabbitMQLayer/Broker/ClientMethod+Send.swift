@@ -97,12 +97,13 @@ extension QueuePlan {
     }
 
     fileprivate func send(_ state: amqp_connection_state_t, _ channel: AMQPChannelID) -> Int32 {
-        let table = FieldTable(self.arguments)
-        return self.name.withAMQPBytes { name in
-            var method = amqp_queue_declare_t(
-                ticket: 0, queue: name, passive: self.isPassive ? 1 : 0, durable: self.isExclusive ? 0 : 1,
-                exclusive: self.isExclusive ? 1 : 0, auto_delete: 0, nowait: 0, arguments: table.raw)
-            return amqp_send_method(state, channel, AMQP_QUEUE_DECLARE_METHOD, &method)
+        FieldTable(self.arguments).withTable { table in
+            self.name.withAMQPBytes { name in
+                var method = amqp_queue_declare_t(
+                    ticket: 0, queue: name, passive: self.isPassive ? 1 : 0, durable: self.isExclusive ? 0 : 1,
+                    exclusive: self.isExclusive ? 1 : 0, auto_delete: 0, nowait: 0, arguments: table)
+                return amqp_send_method(state, channel, AMQP_QUEUE_DECLARE_METHOD, &method)
+            }
         }
     }
 }

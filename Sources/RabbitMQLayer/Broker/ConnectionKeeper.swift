@@ -44,8 +44,9 @@ struct ConnectionKeeper: Sendable {
     }
 
     /// The same trouble once a minute, a new one at once.
-    private func log(_ error: BrokerError, _ failures: Int, _ logged: inout (text: String, at: ContinuousClock.Instant)?)
-    {
+    private func log(
+        _ error: BrokerError, _ failures: Int, _ logged: inout (text: String, at: ContinuousClock.Instant)?
+    ) {
         let now = ContinuousClock.now
         if let last = logged, last.text == error.description, now - last.at < .seconds(60) { return }
         logged = (error.description, now)

@@ -9,9 +9,9 @@ enum FieldValue {
     case table([(String, FieldValue)])
 }
 
-/// A table of arguments in the library's form. It owns the memory, so it must live as long as `raw` is used.
+/// A table of arguments in the library's form. It owns the memory.
 struct FieldTable: ~Copyable {
-    let raw: amqp_table_t
+    private let raw: amqp_table_t
     private let inner: [Memory]
 
     /// What must be given back.
@@ -25,6 +25,9 @@ struct FieldTable: ~Copyable {
         self.raw = Self.table(fields, &memory)
         self.inner = memory
     }
+
+    /// The table, for the time of `body`.
+    borrowing func withTable<Result>(_ body: (amqp_table_t) -> Result) -> Result { body(self.raw) }
 
     deinit {
         for piece in self.inner {

@@ -147,6 +147,11 @@ final class ProcessState: Sendable {
             return Array(feeds.values)
         }
         for feed in feeds { feed.end() }
+        self.end()
+    }
+
+    /// Answers who waits, and ends the consuming thread.
+    func end() {
         self.answer(self.needs.withLock { $0.close() })
         self.waker.wake()
     }

@@ -59,7 +59,8 @@ struct OutboxState {
     /// Those who have waited too long. What is on its way keeps its place: its confirm may still come.
     mutating func expire(_ now: ContinuousClock.Instant) -> [Outcome] {
         let error = LayerError(
-            .unavailable, "not taken by RabbitMQ within \(self.timeout)" + (self.trouble.map { ": \($0.message)" } ?? ""))
+            .unavailable,
+            "not taken by RabbitMQ within \(self.timeout)" + (self.trouble.map { ": \($0.message)" } ?? ""))
         var outcomes: [Outcome] = []
         self.window.updateOldest(while: { $0.deadline <= now }) { submission in
             guard submission.completion != nil else { return }

@@ -167,7 +167,8 @@ struct PublishLoop: Sendable {
             throw refusal.of(
                 "declare the exchange \"\(plan.name)\"", needs: .configure, user: user,
                 setting: "config.groups_exchange")
-        case .confirms, nil: throw BrokerError(.lost, "RabbitMQ closed an AMQP channel: \(refusal.code) \(refusal.text)")
+        case .confirms, nil:
+            throw BrokerError(.lost, "RabbitMQ closed an AMQP channel: \(refusal.code) \(refusal.text)")
         }
     }
 }

@@ -48,10 +48,12 @@ struct Outcome: Sendable {
                 observer?.dropped(.overCapacity, name: submission.name, count: 1)
                 submission.completion?(nil)
             } else if let completion = submission.completion {
+                // A quorum queue says no as well when it has no leader, or is too slow to answer.
                 completion(
                     LayerError(
-                        .channelFull, "\(submission.name) holds as many messages as it may; it is not read fast enough")
-                )
+                        .channelFull,
+                        "the queue of \(submission.name) takes no message now: it holds as many as it may, because it is "
+                            + "not read fast enough, or RabbitMQ is too slow to store more"))
             } else if !submission.isGivenUp {
                 observer?.dropped(.overCapacity, name: submission.name, count: 1)
             }
