@@ -154,9 +154,16 @@ def children_of(pid):
     return [int(child) for child in listed]
 
 
-def processes_of(pid):
-    """A process and all that it started."""
-    return [pid, *(found for child in children_of(pid) for found in processes_of(child))]
+def processes_of(pid, least=1):
+    """A process and all that it started, once there are so many."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        found = [pid, *(found for child in children_of(pid) for found in processes_of(child))]
+        if len(found) >= least:
+            return found
+        if time.monotonic() > deadline:
+            raise BenchError(f"process {pid} has {len(found)} of the {least} processes that it is made of")
+        time.sleep(0.02)
 
 
 def cpu_seconds(pids):

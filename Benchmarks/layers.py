@@ -29,8 +29,7 @@ from harness import BenchError
 PYTHON = harness.VENV / "bin/python"
 PEER = harness.HERE / "servers/layer_peer.py"
 #: Messages of one run; Python gets fewer, because it would take minutes.
-MANY, FEW = 100_000, 5_000
-WINDOWS = (1_000, 16)
+MANY, FEW = 100_000, 3_000
 
 
 class Ends:
@@ -231,7 +230,7 @@ def speed(backend, title, url, many, few, rounds):
 
 
 def browsers(backend, url, config, arguments):
-    seconds = 5 if arguments.quick else 15
+    seconds = 5 if arguments.quick else 10
     gateway = LayeredGateway(backend, config, arguments)
     memory = LayeredGateway(None, None, arguments)
     pairs = [(latency(memory, seconds), latency(gateway, seconds)) for _ in range(arguments.rounds)]
@@ -280,10 +279,10 @@ def main():
     parser.add_argument("broker", choices=["redis", "rabbitmq"])
     parser.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument("--only", help="of redis: redis or redis_pubsub alone", type=lambda text: text.split(","))
-    parser.add_argument("--rounds", type=int, help="how often each is repeated (3)")
+    parser.add_argument("--rounds", type=int, help="how often each is repeated (2)")
     parser.add_argument("--carillon", help="the program to measure (.build/release/carillon)")
     arguments = parser.parse_args()
-    arguments.rounds = arguments.rounds or (1 if arguments.quick else 3)
+    arguments.rounds = arguments.rounds or (1 if arguments.quick else 2)
     # Of the tests' servers: which processes are this run's.
     os.environ.setdefault("CARILLON", str(harness.carillon_program(arguments.carillon)))
     try:

@@ -15,6 +15,8 @@ class Peer:
     packages: tuple = ()
     #: Per scenario: options of the load tool that replace the usual ones; None leaves the scenario out.
     instead: dict = dataclasses.field(default_factory=dict)
+    #: How many processes are the server, at least; some are started after the port is open.
+    processes: int = 1
 
     def prepare(self, arguments):
         harness.need_packages(*self.packages)
@@ -33,7 +35,7 @@ class Peer:
             pathlib.Path(directory).chmod(0o755)  # a worker of nginx runs as another user
             command = self.command(port, directory)
             with harness.running(self.title, command, core, harness.answers(port), self.environment) as process:
-                yield port, harness.processes_of(process.pid)
+                yield port, harness.processes_of(process.pid, self.processes)
 
 
 class Epoll(Peer):
@@ -62,7 +64,7 @@ class Carillon(Peer):
 
 class Nchan(Peer):
     def __init__(self):
-        super().__init__(title="nchan", packages=("nginx", "libnginx-mod-nchan"))
+        super().__init__(title="nchan", packages=("nginx", "libnginx-mod-nchan"), processes=2)
 
     def command(self, port, directory):
         configuration = f"{directory}/nginx.conf"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fan-out benchmark: Carillon beside two bare C servers, nchan, node `ws` and Daphne, in one run.
 
-    make bench                                       all of it, about 20 minutes
+    make bench                                       all of it, about 17 minutes
     Benchmarks/run.py --quick                        one short round
     Benchmarks/run.py --only one-1k,carillon,batch   some scenarios and servers
 
@@ -246,7 +246,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="one round of short runs")
     parser.add_argument("--only", help="scenarios and servers, with commas")
     parser.add_argument("--rounds", type=int, help="how often everything is repeated (3)")
-    parser.add_argument("--seconds", type=float, default=5, help="length of a run (5)")
+    parser.add_argument("--seconds", type=float, default=4, help="length of a run (4)")
     parser.add_argument("--carillon", help="the program to measure (.build/release/carillon)")
     arguments = parser.parse_args()
     arguments.rounds = arguments.rounds or (1 if arguments.quick else 3)

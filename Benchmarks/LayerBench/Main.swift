@@ -49,10 +49,12 @@ private func nanoseconds(_ clock: clockid_t) -> UInt64 {
 
 func report(_ line: String) {
     print(line)
+    // Line by line, whatever is at the other end: `fflush(stdout)` is not for Swift 6.
     fflush(nil)
 }
 
 func fail(_ what: String) -> Never {
-    fputs("LayerBench: \(what)\n", stderr)
+    let line = "LayerBench: \(what)\n"
+    _ = write(STDERR_FILENO, line, line.utf8.count)
     exit(1)
 }
