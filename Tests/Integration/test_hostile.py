@@ -13,18 +13,31 @@ from waiting import wait_for
 LIMITS = {
     "router.head_timeout": "2s", "router.body_timeout": "2s", "gateway.handshake_timeout": "2s",
     "gateway.send_queue_limit": "65536", "gateway.message_rate": "50", "gateway.message_burst": "50",
-    "gateway.ping_interval": "2s", "gateway.pong_timeout": "1s", "workers.body_limit": "200000",
+    "workers.body_limit": "200000",
 }
+# A browser that reads nothing answers no pings either; where that is not what is tested, nobody is pinged.
+CALM = {"gateway.ping_interval": "1h"}
+QUICK = {"gateway.ping_interval": "2s", "gateway.pong_timeout": "1s"}
 # Browsers that take what they get say something back on this one.
 ROUTES = '[{"path": "/channels/groups/{name}", "authenticate": "anonymous", "groups": ["{name}"], "otherwise": "json", ' \
          '"receive": {"group": "{name}"}}]'
 
 
+def serve(servers, settings):
+    settings = {**LIMITS, **settings, "gateway.routes": ROUTES, "workers.demo": "true"}
+    return servers.carillon(
+        "serve", None, *(word for name, value in settings.items() for word in ("--set", f"{name}={value}")))
+
+
 @pytest.fixture(scope="module")
 def site(shared):
-    flags = [word for name, value in LIMITS.items() for word in ("--set", f"{name}={value}")]
-    return shared.carillon(
-        "serve", None, *flags, "--set", f"gateway.routes={ROUTES}", "--set", "workers.demo=true")
+    return serve(shared, CALM)
+
+
+@pytest.fixture(scope="module")
+def pinging(shared):
+    """A site that pings every two seconds and waits one."""
+    return serve(shared, QUICK)
 
 
 @pytest.fixture(autouse=True)
@@ -107,23 +120,23 @@ def test_a_body_that_stops_is_cut_off(site, counted):
     assert counted("carillon_router_aborted_total") == 1
 
 
-def test_who_does_not_answer_a_ping_is_sent_away(site, unique):
-    with Raw(site.port) as browser:
-        browser.send(handshake(f"/channels/groups/{unique}", f"127.0.0.1:{site.port}"))
+def test_who_does_not_answer_a_ping_is_sent_away(pinging, unique):
+    with Raw(pinging.port) as browser:
+        browser.send(handshake(f"/channels/groups/{unique}", f"127.0.0.1:{pinging.port}"))
         browser.read_until(b"\r\n\r\n")
         frames = read_frames(browser)
     assert [frame for frame in frames if frame[0] == 0x9]
     assert frames[-1][0] == 0x8 and close_code(frames[-1]) == 3012
 
 
-def test_who_answers_pings_stays(site, unique):
-    with Raw(site.port) as browser:
-        browser.send(handshake(f"/channels/groups/{unique}", f"127.0.0.1:{site.port}"))
+def test_who_answers_pings_stays(pinging, unique):
+    with Raw(pinging.port) as browser:
+        browser.send(handshake(f"/channels/groups/{unique}", f"127.0.0.1:{pinging.port}"))
         browser.read_until(b"\r\n\r\n")
         for _ in range(3):
             assert browser.read_until(b"\x89\x00") == b"\x89\x00"
             browser.send(frame(0x8A))
-        site.publish(unique, 1)
+        pinging.publish(unique, 1)
         assert browser.read_until(b"1") == b"\x81\x011"
 
 
