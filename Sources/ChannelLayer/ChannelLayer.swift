@@ -53,6 +53,11 @@ public protocol ChannelLayer: Sendable {
 
     /// Opens a feed for one gateway: all groups its browsers follow, over one membership each.
     func openFeed(_ listener: any GroupFeedListener) -> any GroupFeed
+
+    /// Opens a channel whose messages are handed to `listener` as they come.
+    ///
+    /// - Returns: `nil` when the layer has no normal channels that workers in other processes read.
+    func openInbox(_ listener: any InboxListener) -> (any Inbox)?
 }
 
 /// The groups one gateway follows, each once, whatever number of its browsers want it.

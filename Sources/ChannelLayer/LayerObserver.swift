@@ -23,3 +23,14 @@ public enum LayerDrop: String, Sendable, CaseIterable {
     /// It cannot be carried: a reserved key, too large, not writable in the layer's form.
     case invalid
 }
+
+extension LayerError {
+    /// As what a message that failed so is counted when nobody waits to hear about it.
+    package var drop: LayerDrop {
+        switch self.code {
+        case .channelFull: .overCapacity
+        case .invalidMessage, .invalidName, .unsupported: .invalid
+        default: .unavailable
+        }
+    }
+}

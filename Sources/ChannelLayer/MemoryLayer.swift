@@ -49,7 +49,7 @@ public final class MemoryLayer: ChannelLayer {
     ) {
         let error = self.deposit(message, in: channel)
         if let completion { return completion(error) }
-        if let error { self.count(error, name: channel.text) }
+        if let error { self.observer?.dropped(error.drop, name: channel.text, count: 1) }
     }
 
     private func deposit(_ message: LayerMessage, in channel: ChannelName) -> LayerError? {
@@ -138,7 +138,7 @@ public final class MemoryLayer: ChannelLayer {
     ) {
         let error = self.distribute(message, to: group)
         if let completion { return completion(error) }
-        if let error { self.count(error, name: group.text) }
+        if let error { self.observer?.dropped(error.drop, name: group.text, count: 1) }
     }
 
     private func distribute(_ message: LayerMessage, to group: GroupName) -> LayerError? {
@@ -213,15 +213,6 @@ public final class MemoryLayer: ChannelLayer {
     private static func refusal(of message: LayerMessage) -> LayerError? {
         message.reservedKey.map {
             LayerError(.invalidMessage, "the key \($0) is reserved for the layers; name it otherwise")
-        }
-    }
-
-    /// A message that nobody waits to hear about was not taken.
-    private func count(_ error: LayerError, name: String) {
-        switch error.code {
-        case .channelFull: self.observer?.dropped(.overCapacity, name: name, count: 1)
-        case .closed: self.observer?.dropped(.unavailable, name: name, count: 1)
-        default: self.observer?.dropped(.invalid, name: name, count: 1)
         }
     }
 

@@ -32,53 +32,34 @@ package struct RedisMessageCodec: Sendable {
 // MARK: - Writing
 
 extension RedisMessageCodec {
-    /// For which channels a message is.
-    package enum Receivers: Sendable {
-        /// Not said: a normal channel's message, and everything in pub/sub.
-        case none
-        /// One channel, as `send` writes it.
-        case one(ChannelName)
-        /// A group's members in one process, as `group_send` writes it, also when it is only one.
-        case list([ChannelName])
-
-        fileprivate var value: LayerValue? {
-            switch self {
-            case .none: nil
-            case .one(let channel): .string(channel.text)
-            case .list(let channels): .array(channels.map { .string($0.text) })
-            }
-        }
-    }
-
     /// The bytes to store or publish.
     ///
-    /// - Parameter seconds: since 1970; stands in an encrypted message.
+    /// - Parameters:
+    ///   - receiver: the channel of a process that it is for, which a core message then names; `nil` for a normal channel
+    ///     and for everything in pub/sub.
+    ///   - seconds: since 1970; stands in an encrypted message.
     /// - Throws: `invalidMessage` for a reserved key, and for what the serializer cannot say.
     package func encode(
-        _ message: LayerMessage, for receivers: Receivers, at seconds: Double
+        _ message: LayerMessage, for receiver: ChannelName? = nil, at seconds: Double
     ) throws(LayerError) -> ByteBuffer {
         try Self.checkKeys(of: message)
         var carried = message
-        if let value = receivers.value { carried.entries.append(.init(key: .string(Self.receiversKey), value: value)) }
+        if let receiver {
+            carried.entries.append(.init(key: .string(Self.receiversKey), value: .string(receiver.text)))
+        }
         var bytes = self.randomPrefix()
-        guard let keyring = self.keyring else {
+        guard self.isEncrypting else {
             try self.serialize(carried, into: &bytes)
             return bytes
         }
         var payload = ByteBuffer()
         try self.serialize(carried, into: &payload)
-        do {
-            try keyring.seal(payload, at: UInt64(max(0, seconds)), into: &bytes)
-        } catch {
-            throw LayerError(.invalidMessage, "the message cannot be encrypted: \(error)")
-        }
+        try self.seal(payload, at: seconds, into: &bytes)
         return bytes
     }
 
-    /// The bytes up to the list of receivers, which Redis itself appends: a script that reads the members of a group
-    /// there then needs no second round trip. Only without encryption.
-    ///
-    /// What follows is a MessagePack array of the names, or a JSON array of them and `}`.
+    /// A group's message up to the list of receivers, which differs from process to process. Either a script that reads the
+    /// members appends the list, or `complete` does.
     package func encodeOpen(_ message: LayerMessage) throws(LayerError) -> ByteBuffer {
         try Self.checkKeys(of: message)
         var carried = message
@@ -88,6 +69,56 @@ extension RedisMessageCodec {
         // An empty array is one byte of MessagePack; in JSON it is two, and the end of the map follows.
         bytes.moveWriterIndex(to: bytes.writerIndex - (self.serializer == .json ? 3 : 1))
         return bytes
+    }
+
+    /// The bytes to store for some of a group's members.
+    ///
+    /// - Parameters:
+    ///   - open: what `encodeOpen` made.
+    ///   - seconds: since 1970; stands in an encrypted message.
+    package func complete(
+        _ open: ByteBuffer, for receivers: [ChannelName], at seconds: Double
+    ) throws(LayerError) -> ByteBuffer {
+        var bytes = open
+        self.appendList(receivers, to: &bytes)
+        guard self.isEncrypting, let prefix = bytes.readSlice(length: self.prefixLength) else { return bytes }
+        var sealed = prefix
+        try self.seal(bytes, at: seconds, into: &sealed)
+        return sealed
+    }
+
+    private func appendList(_ receivers: [ChannelName], to bytes: inout ByteBuffer) {
+        switch self.serializer {
+        case .json:
+            // Names hold nothing that JSON escapes.
+            bytes.writeString("[\"" + receivers.map(\.text).joined(separator: "\", \"") + "\"]}")
+        case .messagePack:
+            if receivers.count < 16 {
+                bytes.writeInteger(0x90 | UInt8(receivers.count))
+            } else if let small = UInt16(exactly: receivers.count) {
+                bytes.writeMultipleIntegers(0xDC as UInt8, small)
+            } else {
+                bytes.writeMultipleIntegers(0xDD as UInt8, UInt32(clamping: receivers.count))
+            }
+            for receiver in receivers {
+                // At most 99 bytes.
+                let size = UInt8(clamping: receiver.text.utf8.count)
+                if size < 32 {
+                    bytes.writeInteger(0xA0 | size)
+                } else {
+                    bytes.writeMultipleIntegers(0xD9 as UInt8, size)
+                }
+                bytes.writeString(receiver.text)
+            }
+        }
+    }
+
+    private func seal(_ payload: ByteBuffer, at seconds: Double, into bytes: inout ByteBuffer) throws(LayerError) {
+        do {
+            try self.keyring?.seal(payload, at: UInt64(max(0, seconds)), into: &bytes)
+        } catch {
+            throw LayerError(.invalidMessage, "the message cannot be encrypted: \(error)")
+        }
     }
 
     private static func checkKeys(of message: LayerMessage) throws(LayerError) {
