@@ -2,9 +2,9 @@ import ArgumentParser
 import NIOCore
 import Settings
 
-/// `carillon check`: every fault of the settings at once, without serving anything, and what nginx, supervisord and this
-/// host would not let work.
-struct CheckCommand: ParsableCommand {
+/// `carillon check`: every fault of the settings at once, without serving anything, and what the layer's broker,
+/// nginx, supervisord and this host would not let work.
+struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
         abstract: "Checks settings, and the configurations around them, and lists every fault at once.",
@@ -12,7 +12,8 @@ struct CheckCommand: ParsableCommand {
             carillon check /etc/carillon/settings.json --nginx /etc/nginx/sites-enabled/site \\
                 --supervisor /etc/supervisor/supervisord.conf
 
-            Of nginx and supervisord the given files are read; what they include is not. Ends with 0 when nothing was \
+            Of nginx and supervisord the given files are read; what they include is not. The broker of the channel \
+            layer is asked whether it lets us in. Ends with 0 when nothing was \
             found, else with 1.
             """)
 
@@ -27,7 +28,7 @@ struct CheckCommand: ParsableCommand {
     @Option(help: ArgumentHelp("A supervisord configuration to look at; as often as needed.", valueName: "file"))
     var supervisor: [String] = []
 
-    func run() throws {
+    func run() async throws {
         var options = self.options
         if let file = self.file { options.settings = file }
         let reader = try options.reader()
@@ -39,7 +40,9 @@ struct CheckCommand: ParsableCommand {
         for note in host.notes() { try Output.line("Note: \(note)") }
         let findings = try host.findings() + self.fileFindings(configuration)
         for finding in findings { Output.error("carillon: \(finding)") }
-        guard findings.isEmpty else { throw ExitCode(1) }
+        let problems = await configuration.layer.problems()
+        for problem in problems { Output.error("carillon: the channel layer cannot be reached: \(problem)") }
+        guard findings.isEmpty, problems.isEmpty else { throw ExitCode(1) }
         if !self.nginx.isEmpty || !self.supervisor.isEmpty {
             try Output.line("Nothing was found in the other files.")
         }

@@ -2,6 +2,7 @@ import ChannelLayer
 import JSON
 import Logging
 import RabbitMQLayer
+import RedisLayer
 import Settings
 
 /// Which layer carries messages between processes; the one place that names concrete layers.
@@ -12,9 +13,12 @@ enum LayerSettings {
         help: """
             What carries messages between processes, as Django's CHANNEL_LAYERS. Only "default" is used. The backend \
             "memory" needs no broker and reaches only this process; its config has capacity (100 messages a channel), \
-            channel_capacity (capacities by name pattern), expiry ("60s") and group_expiry ("1d"). The backend \
-            "rabbitmq" is described in docs/rabbitmq.md.
-            """, example: #"{"default": {"backend": "memory", "config": {"capacity": 100}}}"#)
+            channel_capacity (capacities by name pattern), expiry ("60s") and group_expiry ("1d"). The backend "redis" is \
+            a peer of channels_redis.core.RedisChannelLayer; its config has the same, and hosts (["redis://localhost:6379"]; \
+            each a URL, [HOST, PORT] or a map), prefix ("asgi"), symmetric_encryption_keys, random_prefix_length (12) and \
+            serializer_format ("msgpack" or "json"). Every process of a site must have the same. The \
+            backend "rabbitmq" is described in docs/rabbitmq.md.
+            """, example: #"{"default": {"backend": "redis", "config": {"hosts": ["redis://localhost:6379/0"]}}}"#)
 
     static let all: [any AnySetting] = [channelLayers]
 }
@@ -23,6 +27,7 @@ enum LayerSettings {
 enum LayerChoice {
     case memory(LayerConfiguration)
     case rabbitMQ(RabbitMQConfiguration)
+    case redis(RedisLayerConfiguration)
 
     private enum Backend: String, CaseIterable {
         case memory, redis
@@ -45,31 +50,24 @@ enum LayerChoice {
         guard let backend = layer.required("backend", .backend(Self.djangoNames.mapValues(\.rawValue))) else { return }
         switch Backend(rawValue: backend) {
         case .memory, nil: self = .memory(layer.child("config").map(Self.memory) ?? LayerConfiguration())
+        case .redis: self = .redis(RedisLayerConfiguration(reading: layer.child("config")))
         case .rabbitMQ: self = .rabbitMQ(RabbitMQConfiguration(reading: layer.child("config")))
-        case .redis, .redisPubSub:
-            layer.child("backend")?.fault("is not in this build yet; available are \"memory\" and \"rabbitmq\"")
+        case .redisPubSub:
+            layer.child("backend")?.fault(
+                "is not in this build yet; available are \"memory\", \"redis\" and \"rabbitmq\"")
         }
     }
 
     private static func memory(_ config: SettingsNode) -> LayerConfiguration {
-        var configuration = LayerConfiguration()
-        guard config.allow(["capacity", "channel_capacity", "expiry", "group_expiry"]) else { return configuration }
-        let capacity = SettingKind<Int>.integer(in: 1...1_000_000, unit: "messages")
-        let expiry = SettingKind<Duration>.duration(in: .seconds(1)...(.seconds(31_536_000)))
-        configuration.capacity = config.read("capacity", capacity, default: configuration.capacity)
-        configuration.expiry = config.read("expiry", expiry, default: configuration.expiry)
-        configuration.groupExpiry = config.read("group_expiry", expiry, default: configuration.groupExpiry)
-        for (pattern, node) in config.child("channel_capacity")?.members(limit: 1_000) ?? [] {
-            guard let capacity = node.read(capacity) else { continue }
-            configuration.channelCapacity.append((CapacityPattern(pattern), capacity))
-        }
-        return configuration
+        guard config.allow(LayerConfiguration.settingKeys) else { return LayerConfiguration() }
+        return LayerConfiguration(reading: config)
     }
 
     var name: String {
         switch self {
         case .memory: "memory"
         case .rabbitMQ: "rabbitmq"
+        case .redis: "redis"
         }
     }
 
@@ -77,7 +75,15 @@ enum LayerChoice {
     var isShared: Bool {
         switch self {
         case .memory: false
-        case .rabbitMQ: true
+        case .redis, .rabbitMQ: true
+        }
+    }
+
+    /// Why its broker cannot be used; none when it answers, or there is none.
+    func problems() async -> [String] {
+        switch self {
+        case .memory, .rabbitMQ: []
+        case .redis(let configuration): await RedisLayer.problems(reaching: configuration.hosts)
         }
     }
 
@@ -86,6 +92,8 @@ enum LayerChoice {
         case .memory(let configuration): MemoryLayer(configuration: configuration, observer: observer)
         case .rabbitMQ(let configuration):
             RabbitMQLayer(configuration: configuration, observer: observer, logger: Logger(label: "layer"))
+        case .redis(let configuration):
+            RedisLayer(configuration, observer: observer, logger: Logger(label: "layer"))
         }
     }
 }
