@@ -93,7 +93,12 @@ package enum Receiver: Hashable, Sendable {
     }
 
     /// Whether the session must keep its handshake for `ask`.
-    package var needsHandshake: Bool { if case .worker = self { true } else { false } }
+    package var needsHandshake: Bool {
+        switch self {
+        case .worker, .layer: true
+        default: false
+        }
+    }
 
     package func action(for message: BrowserMessage) -> Action {
         switch self {

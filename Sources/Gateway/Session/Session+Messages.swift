@@ -13,8 +13,9 @@ extension Session {
         case .drop(let reason):
             self.context.metrics.droppedFromBrowser(reason)
         case .hand:
-            // A channel of the layer is served by the Redis layer's `runworker` bridge.
-            self.context.metrics.droppedFromBrowser(.notTaken)
+            // A layer without a way to workers has none.
+            guard let bridge = self.bridge else { return self.context.metrics.droppedFromBrowser(.notTaken) }
+            bridge.received(message)
         case .ask(let target):
             self.ask(message, target)
         }

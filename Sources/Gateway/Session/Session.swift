@@ -47,6 +47,8 @@ final class Session: WheelEntry {
     private var closesWhenDrained = false
     /// Whether it was counted among the connected.
     private var hasBegun = false
+    /// Where the route hands messages to workers behind the layer.
+    private(set) var bridge: WorkerBridge?
 
     /// - Parameter parser: what reads the browser's frames; `nil` for an event stream, which says nothing.
     init(
@@ -74,6 +76,7 @@ final class Session: WheelEntry {
         self.wait(Int.random(in: 1...max(self.settings.pingInterval, 1)))
         self.hasBegun = true
         self.context.opened(self)
+        self.bridge = WorkerBridge.open(for: self)
     }
 
     // MARK: To the browser
@@ -311,6 +314,8 @@ final class Session: WheelEntry {
     private func leave(_ code: CloseCode) {
         self.shard.leave(self)
         self.staged = ByteBuffer()
+        self.bridge?.closed(code)
+        self.bridge = nil
         self.context.closed(self, code: code, wasOpened: self.hasBegun)
     }
 
