@@ -41,7 +41,8 @@ public final class RabbitMQLayer: ChannelLayer {
         self.process = String(UInt64.random(in: .min ... .max), radix: 36)
         let topology = Topology(configuration, process: self.process)
         let publish = PublishLoop(
-            configuration: configuration, topology: topology, outbox: self.outbox, observer: observer, logger: logger)
+            configuration: configuration, topology: topology, outbox: self.outbox, observer: observer, logger: logger,
+            exchangeVanished: self.home.lostBindings)
         let consume = ConsumeLoop(configuration: configuration, topology: topology, home: self.home, logger: logger)
         self.threads = LayerThreads([("carillon-mq-pub", publish.run), ("carillon-mq-sub", consume.run)])
     }

@@ -112,6 +112,19 @@ import Testing
         try await self.expectRecovery(layer)
     }
 
+    @Test func theExchangeMayBeDeletedUnderUs() async throws {
+        let broker = try await Self.broker()
+        let exchange = unique("deleted")
+        let layer = try await self.following(broker) { $0.groupsExchange = exchange }
+        try await layer.send(numbered(1), toGroup: self.group)
+        try await broker.control(
+            "eval",
+            "rabbit_exchange:delete(rabbit_misc:r(<<\"/\">>, exchange, <<\"\(exchange)\">>), false, <<\"test\">>).")
+        let error = await layer.sendError(numbered(2), toGroup: self.group)
+        #expect(error?.message.contains("404") == true)
+        try await self.expectRecovery(layer)
+    }
+
     @Test func anExchangeThatAnotherProgramMadeOtherwiseIsAClearError() async throws {
         let broker = try await Self.broker()
         let name = unique("taken")

@@ -119,6 +119,25 @@ import Testing
         await layer.close()
     }
 
+    /// As `channels_rabbitmq` addresses its peers: the queue's name is what stands before the "!".
+    @Test func channelsOfPythonProcessesAreReachedAndReachUs() async throws {
+        let configuration = try await self.configuration()
+        let layer = self.layer(configuration)
+        let theirs = try ChannelName("channels_\(unique("peer"))!yHRSIfNFmAUN")
+        let queue = String(try #require(theirs.nonLocalPart).dropLast())
+        let body = try RawPublisher.receive(on: queue, configuration) {
+            layer.submit(numbered(1), to: theirs, completion: nil)
+        }
+        #expect(try Arrival(messagePack: try #require(body)) == .channel(theirs, numbered(1)))
+
+        let ours = try await layer.newChannel(prefix: "specific")
+        let answer = try numbered(2).encoded(adding: Arrival.channelKey, ours.text)
+        let process = String(try #require(ours.nonLocalPart).dropLast())
+        try RawPublisher.publish([answer], exchange: "", key: process, configuration)
+        #expect(try await layer.receive(from: ours).number == 2)
+        await layer.close()
+    }
+
     @Test func foreignChannelsAreRefused() async throws {
         let layer = self.layer(try await self.configuration())
         for name in ["channels_abcdefghijkl!xyz", "normal"] {

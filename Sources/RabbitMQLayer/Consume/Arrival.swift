@@ -39,7 +39,7 @@ enum Arrival: Equatable {
     init(json body: ByteBuffer, key: String) throws(JSONError) {
         guard let group = try? GroupName(key) else { throw JSONError("the routing key is no group's name", at: 0) }
         let text = try JSONText(validating: body)
-        self = .group(group, ["type": .string("carillon.publication"), "data": .json(text)])
+        self = .group(group, .publication(.json(text)))
     }
 
     static let groupKey = "__asgi_group__"

@@ -65,6 +65,9 @@ struct ConsumeLoop: Sendable {
     ) throws(BrokerError) {
         for channel in self.home.demand.all() { try self.update(channel, &life, connection) }
         while !self.home.isClosed {
+            if self.home.takeLostBindings() {
+                throw BrokerError(.lost, "the exchange \"\(self.topology.groups.name)\" was deleted")
+            }
             var frames = 0
             while frames < Self.turn, let frame = try connection.next() {
                 try self.handle(frame, &life, connection)

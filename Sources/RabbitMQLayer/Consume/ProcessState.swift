@@ -11,6 +11,7 @@ final class ProcessState: Sendable {
     let demand = Demand()
     let waker = Waker()
     private let needs = Mutex(Needs())
+    private let hasLostBindings = Atomic(false)
     private let feeds = Mutex<[ObjectIdentifier: RabbitMQFeed]>([:])
     private let outbox: Outbox
     private let configuration: RabbitMQConfiguration
@@ -44,6 +45,15 @@ final class ProcessState: Sendable {
 
     /// How much is wanted, for tests of what is let go.
     var needCount: Int { self.needs.withLock { $0.count } }
+
+    /// Somebody deleted the exchange of the groups, and all bindings went with it, of which the broker tells nobody.
+    func lostBindings() {
+        self.hasLostBindings.store(true, ordering: .releasing)
+        self.waker.wake()
+    }
+
+    /// Whether that happened since the last call.
+    func takeLostBindings() -> Bool { self.hasLostBindings.exchange(false, ordering: .acquiring) }
 
     // MARK: Feeds
 

@@ -43,6 +43,8 @@ struct PublishLoop: Sendable {
     let outbox: Outbox
     let observer: (any LayerObserver)?
     let logger: Logger
+    /// Called when the exchange of the groups turns out to be gone.
+    let exchangeVanished: @Sendable () -> Void
 
     func run() {
         let keeper = ConnectionKeeper(
@@ -132,6 +134,7 @@ struct PublishLoop: Sendable {
             try connection.send(.channelClosed, on: Channel.control)
             try self.refused(refusal, &session, connection.address.user)
         case .channelClosed(_, let refusal):
+            if refusal.code == 404 { self.exchangeVanished() }
             throw refusal.of(
                 "publish to the exchange \"\(self.topology.groups.name)\"", needs: .write,
                 user: connection.address.user, setting: "config.groups_exchange")

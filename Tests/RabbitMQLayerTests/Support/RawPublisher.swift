@@ -32,4 +32,34 @@ enum RawPublisher {
         }
         connection.close()
     }
+
+    /// Makes a queue as a Python process has one, and gives back the body of the first message that comes after `send`.
+    static func receive(
+        on queue: String, _ configuration: RabbitMQConfiguration, after send: () -> Void
+    ) throws -> ByteBuffer? {
+        guard let address = configuration.addresses.first else { return nil }
+        let connection = try AMQPConnection(to: address, configuration, name: "raw")
+        try connection.send(.openChannel, on: 1)
+        try connection.send(.declareQueue(QueuePlan(name: queue)), on: 1)
+        try connection.send(.consume(queue: queue, tag: ConsumerTag.main.text, acknowledges: false), on: 1)
+        let waker = Waker()
+        var assembler = DeliveryAssembler()
+        var replies = 0
+        for _ in 0..<100 {
+            connection.wait(waker, atMost: .seconds(1))
+            while let frame = try connection.next() {
+                switch frame {
+                case .reply:
+                    replies += 1
+                    if replies == 3 { send() }
+                case .deliver(_, let head): assembler.begin(head)
+                case .content(let bytes, let reason): _ = assembler.content(bytes: bytes, deathReason: reason)
+                case .body(let bytes): if let delivery = assembler.body(bytes) { return delivery.body }
+                case .channelClosed(_, let refusal): throw BrokerError(.lost, "\(refusal)")
+                default: break
+                }
+            }
+        }
+        return nil
+    }
 }
