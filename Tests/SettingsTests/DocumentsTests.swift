@@ -19,6 +19,29 @@ import Testing
         #expect(matches, "docs/settings.md is out of date; make it anew with: make docs")
     }
 
+    /// A page that names a file which has moved sends its reader astray.
+    @Test func whatThePagesNameIsThere() throws {
+        let pages =
+            try FileManager.default.contentsOfDirectory(atPath: Self.root.appending(path: "docs").path())
+            .filter { $0.hasSuffix(".md") }.map { "docs/\($0)" } + ["README.md"]
+        #expect(pages.contains("docs/design.md"))
+        for page in pages {
+            let text = try self.text(page)
+            // `Sources/Gateway/Hub/Hub.swift` from the root, and [links](../Sources/Gateway) from the page's folder.
+            let named = text.matches(
+                of: /`((?:Sources|Tests|Benchmarks|scripts|docs|examples|nginx)\/[A-Za-z0-9_+.\/-]+)`/
+            )
+            .map { String($0.output.1) }
+            let folder = page.split(separator: "/").dropLast().joined(separator: "/")
+            let linked = text.matches(of: /\]\(([A-Za-z0-9_+.\/-]+)(?:#[^)]*)?\)/)
+                .map { folder.isEmpty ? String($0.output.1) : "\(folder)/\($0.output.1)" }
+            for path in named + linked {
+                let exists = FileManager.default.fileExists(atPath: Self.root.appending(path: path).standardized.path())
+                #expect(exists, "\(page) names \(path)")
+            }
+        }
+    }
+
     @Test(arguments: ["settings.example.json", "examples/catmaid.json"])
     func theExamplesCanBeUsed(path: String) throws {
         let environment = ["CARILLON_API_KEY": "key", "CARILLON_JWT_SECRET": String(repeating: "s", count: 32)]

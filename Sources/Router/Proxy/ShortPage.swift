@@ -20,8 +20,8 @@ enum ShortPage {
     static func page(status: Int, reason: String, requestID: String?) -> String {
         let phrase = ReasonPhrase.of(status)
         var page = "<!doctype html><title>\(status) \(phrase)</title><h1>\(status) \(phrase)</h1>"
-        page += "<p>\(Self.escaped(reason))</p>"
-        if let requestID { page += "<p><small>Request \(Self.escaped(requestID))</small></p>" }
+        page += "<p>\(HTMLText.escaped(reason))</p>"
+        if let requestID { page += "<p><small>Request \(HTMLText.escaped(requestID))</small></p>" }
         return page + "\n"
     }
 
@@ -42,19 +42,5 @@ enum ShortPage {
         var bytes = ByteBuffer()
         bytes.writeResponseHead(ResponseHead(status: status, fields: all))
         return bytes
-    }
-
-    private static func escaped(_ text: String) -> String {
-        var result = ""
-        for character in text.unicodeScalars {
-            switch character {
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "&": result += "&amp;"
-            case "\"": result += "&quot;"
-            default: result.unicodeScalars.append(character)
-            }
-        }
-        return result
     }
 }

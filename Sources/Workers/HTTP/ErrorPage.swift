@@ -13,25 +13,11 @@ enum ErrorPage {
             <title>\(title)</title>
             <style>body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;padding:0 1rem;color-scheme:light dark}</style>
             <h1>\(title)</h1>
-            <p>\(ErrorPage.escaped(message))</p>
+            <p>\(HTMLText.escaped(message))</p>
 
             """, status: status)
         response.fields.append("Cache-Control", "no-store")
         if let retryAfter { response.fields.append("Retry-After", String(retryAfter)) }
         return response
-    }
-
-    private static func escaped(_ text: String) -> String {
-        var result = ""
-        for character in text.unicodeScalars {
-            switch character {
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "&": result += "&amp;"
-            case "\"": result += "&quot;"
-            default: result.unicodeScalars.append(character)
-            }
-        }
-        return result
     }
 }
