@@ -6,7 +6,7 @@ struct RedisBackoff: Sendable {
     /// The bound before the second attempt; the first one is made at once.
     var first: TimeAmount = .milliseconds(50)
     /// No bound is larger. A server that is back is found after this time at the latest.
-    var most: TimeAmount = .milliseconds(1_000)
+    var most: TimeAmount = .milliseconds(500)
 
     /// - Parameters:
     ///   - failures: attempts that failed in a row, at least 1.

@@ -70,6 +70,13 @@ final class RedisClient: Sendable {
     ///   - completion: called once, on the client's event loop, or at once when the command is refused. An error that
     ///     the server answered is a failure.
     func send(_ command: RedisCommand, timeLimit: TimeAmount? = nil, completion: @escaping Completion) {
+        if let error = self.offer(command, timeLimit: timeLimit, completion: completion) { completion(.failure(error)) }
+    }
+
+    /// As `send`, for whoever holds a lock: `completion` is never called before this returns.
+    ///
+    /// - Returns: why it was not taken; `completion` is not called then.
+    func offer(_ command: RedisCommand, timeLimit: TimeAmount? = nil, completion: @escaping Completion) -> RedisError? {
         let request = RedisRequest(
             command: command, timeLimit: timeLimit ?? self.timeLimit, completion: completion)
         switch self.outbox.offer(request) {
@@ -77,8 +84,9 @@ final class RedisClient: Sendable {
             let core = self.core
             self.eventLoop.execute { core.value.drain() }
         case .more: break
-        case .refused(let error): completion(.failure(error))
+        case .refused(let error): return error
         }
+        return nil
     }
 
     /// Sends a command and waits for its answer. Cancelling does not take it back.

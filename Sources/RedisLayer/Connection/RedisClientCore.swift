@@ -8,7 +8,7 @@ final class RedisClientCore: RedisLinkOwner {
     private let outbox: RedisOutbox
     private let options: RedisClientOptions
     private let eventLoop: any EventLoop
-    private let onEvent: @Sendable (RedisClientEvent) -> Void
+    private var onEvent: @Sendable (RedisClientEvent) -> Void
     private var link: RedisLink?
     private var connection: RedisConnection?
     private var isClosed = false
@@ -133,10 +133,9 @@ final class RedisClientCore: RedisLinkOwner {
 
     func failed(_ error: RedisError, failures: Int) {
         self.lastFailure = error
-        if self.isImpatient { self.outbox.refuse(error) }
         self.onEvent(.failed(error, failures: failures))
         // What no waiting mends is told at once.
-        if error.code == .refused || error.code == .misconfigured { self.giveUpWaiting() }
+        if self.isImpatient || error.code == .refused || error.code == .misconfigured { self.giveUpWaiting() }
     }
 
     // MARK: Patience
@@ -151,7 +150,9 @@ final class RedisClientCore: RedisLinkOwner {
         self.lastFailure = error
         let loss = self.losses
         self.eventLoop.assumeIsolated().scheduleTask(in: self.options.patience) {
-            if loss == self.losses, self.connection == nil { self.giveUpWaiting() }
+            guard loss == self.losses, self.connection == nil else { return }
+            // The very first attempt may take its time; it is bounded by itself.
+            if self.lastFailure == nil { self.isImpatient = true } else { self.giveUpWaiting() }
         }
     }
 
@@ -162,7 +163,7 @@ final class RedisClientCore: RedisLinkOwner {
         let error =
             self.lastFailure.map { $0.code == .connectionLost ? RedisError(.unavailable, $0.message) : $0 }
             ?? RedisError(
-                .unavailable, "Redis at \(self.endpoint.shownPlace) did not answer yet (\(self.endpoint.setting))")
+                .unavailable, "Redis at \(self.endpoint.shownPlace) (\(self.endpoint.setting)) did not answer yet")
         self.outbox.refuse(error)
         self.failWaiting(error)
     }
@@ -186,5 +187,7 @@ final class RedisClientCore: RedisLinkOwner {
         // Fails what waits for answers.
         self.link?.close()
         self.connection = nil
+        // It holds who listens, who holds us.
+        self.onEvent = { _ in }
     }
 }

@@ -14,7 +14,8 @@ final class RedisConnector {
     /// The sentinel to ask first: the one that answered last.
     private var sentinel = 0
 
-    /// How long one sentinel may take, so that the next is asked soon.
+    /// How long one sentinel may take, so that the next is asked soon; and the master they name, which may be the one that
+    /// just fell silent: then they are asked again.
     private static let sentinelLimit = TimeAmount.seconds(1)
 
     init(_ endpoint: RedisEndpoint, limit: TimeAmount, eventLoop: any EventLoop) {
@@ -28,19 +29,19 @@ final class RedisConnector {
     /// `done` is called once, on the event loop.
     func connect(_ done: @escaping Done) {
         switch self.endpoint.place {
-        case .server(let address): self.connect(to: address, done)
+        case .server(let address): self.connect(to: address, self.limit, done)
         case .sentinels(let sentinels):
             self.askSentinels(sentinels, from: 0) { result in
                 switch result {
-                case .success(let address): self.connect(to: address, done)
+                case .success(let address): self.connect(to: address, min(self.limit, Self.sentinelLimit), done)
                 case .failure(let error): done(.failure(error))
                 }
             }
         }
     }
 
-    private func connect(to address: RedisEndpoint.Address, _ done: @escaping Done) {
-        self.open(address, self.endpoint.tls, RedisHandshake(self.endpoint), self.limit, done)
+    private func connect(to address: RedisEndpoint.Address, _ limit: TimeAmount, _ done: @escaping Done) {
+        self.open(address, self.endpoint.tls, RedisHandshake(self.endpoint), limit, done)
     }
 
     private func open(

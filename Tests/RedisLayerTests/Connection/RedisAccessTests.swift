@@ -5,7 +5,7 @@ import Testing
 @testable import RedisLayer
 
 /// Passwords, users, databases, Unix sockets, TLS: against real servers.
-@Suite(.timeLimit(.minutes(1))) struct RedisAccessTests {
+@Suite(.timeLimit(.minutes(2)), .serialized) struct RedisAccessTests {
     @Test func passwordsUsersAndDatabasesAreUsed() async throws {
         var options = RedisServerProcess.Options()
         options.password = "s3cret"

@@ -6,7 +6,7 @@ import Testing
 @testable import RedisLayer
 
 /// Each against a redis-server of its own.
-@Suite(.timeLimit(.minutes(1))) struct RedisClientTests {
+@Suite(.timeLimit(.minutes(2)), .serialized) struct RedisClientTests {
     @Test func answersComeInTheOrderOfTheCommands() async throws {
         try await withRedis { server in
             try await withClient(server.endpoint) { client in
@@ -188,11 +188,15 @@ import Testing
                         if case .failure(let error) = result { refused.withLock { $0.append(error) } }
                     }
                 }
-                #expect(refused.withLock { $0.map(\.code) } == Array(repeating: .tooManyWaiting, count: 50))
+                let codes = refused.withLock { $0.map(\.code) }
+                // Its last answer may still be on the account.
+                #expect((50...51).contains(codes.count))
+                #expect(Set(codes) == [.tooManyWaiting])
                 server.resume()
                 // There is room again as soon as they are answered.
                 while done.withLock({ $0 }) < 150 { await Task.yield() }
-                #expect(try await client.run("INCR", "key") == .integer(101))
+                let value = try await client.run("INCR", "key")
+                #expect(value == .integer(Int64(151 - codes.count)))
             }
         }
     }

@@ -25,9 +25,10 @@ import Testing
             try await replica.waitUntil(["GET", "key"]) { $0.contains("before") }
             // The master falls silent; the sentinel promotes the replica.
             master.pause()
-            await client.events.losses(0)
             let writing = Task { await client.failure("SET", "key", "silent") }
-            try await replica.waitUntil(["ROLE"]) { $0.hasPrefix("master") }
+            try await sentinel.waitUntil(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"]) {
+                $0.contains("\(replica.port)")
+            }
             let promoted = ContinuousClock.now
             await client.events.connections(2)
             #expect(ContinuousClock.now - promoted < .seconds(2))

@@ -24,8 +24,8 @@ public final class RedisServerProcess: Sendable {
     }
 
     private struct Running {
-        let shell: Process
-        let lifeline: Pipe
+        /// While it is open the server lives.
+        let lifeline: Int32
         let server: pid_t
         /// Signalled when the server is gone.
         let end: DispatchSemaphore
@@ -120,40 +120,38 @@ public final class RedisServerProcess: Sendable {
     }
 
     private func launch() throws -> Running {
-        // The shell does not wait for the server: it may have inherited a mask that hides its children's ends.
         let script = """
-            redis-server "$@" & server=$!; echo "$server"; exec > /dev/null 2>&1
+            sh -c 'echo $$; exec redis-server "$@"' sh "$@" & server=$!; exec > /dev/null 2>&1
             read -r _; kill -CONT $server; kill -KILL $server
             """
-        let shell = Process()
-        shell.executableURL = URL(filePath: "/bin/sh")
-        shell.arguments =
-            ["-c", script, "sh", self.directory + "/redis.conf"] + (self.isSentinel ? ["--sentinel"] : [])
-        let (lifeline, output) = (Pipe(), Pipe())
-        shell.standardInput = lifeline
-        shell.standardOutput = output
-        shell.standardError = output
-        try shell.run()
-        try? lifeline.fileHandleForReading.close()
-        try? output.fileHandleForWriting.close()
-        let lines = LineReader(output.fileHandleForReading)
+        let mode = self.isSentinel ? ["--sentinel"] : []
+        let shell = try ChildShell(["/bin/sh", "-c", script, "sh", self.directory + "/redis.conf"] + mode)
+        let lines = LineReader(shell.output)
         guard let server = lines.next().flatMap({ pid_t($0) }) else {
+            close(shell.input)
+            close(shell.output)
             throw RedisServerFailure("redis-server does not run")
         }
-        let running = Running(shell: shell, lifeline: lifeline, server: server, end: DispatchSemaphore(value: 0))
+        let running = Running(lifeline: shell.input, server: server, end: DispatchSemaphore(value: 0))
         var said = ""
-        while let line = lines.next() {
+        var isReady = false
+        while !isReady, let line = lines.next() {
             said += line + "\n"
-            guard line.contains(self.isSentinel ? "Sentinel ID is" : "eady to accept connections") else { continue }
-            Thread.detachNewThread {
-                // The server alone holds the other end.
-                while lines.next() != nil {}
-                running.end.signal()
-            }
-            return running
+            isReady = line.contains(self.isSentinel ? "Sentinel ID is" : "eady to accept connections")
         }
-        try? lifeline.fileHandleForWriting.close()
-        throw RedisServerFailure("redis-server did not become ready: \(said)")
+        Thread.detachNewThread {
+            // The server alone holds the other end.
+            while lines.next() != nil {}
+            close(shell.output)
+            var status: Int32 = 0
+            waitpid(shell.process, &status, 0)
+            running.end.signal()
+        }
+        guard isReady else {
+            Self.end(running)
+            throw RedisServerFailure("redis-server did not become ready: \(said)")
+        }
+        return running
     }
 
     /// Ends it at once, as a power cut does.
@@ -162,8 +160,9 @@ public final class RedisServerProcess: Sendable {
     }
 
     private static func end(_ running: Running) {
-        try? running.lifeline.fileHandleForWriting.close()
-        running.end.wait()
+        close(running.lifeline)
+        // The shell kills it at once.
+        _ = running.end.wait(timeout: .now() + 10)
     }
 
     /// Ends it and removes its directory.
@@ -205,6 +204,7 @@ public final class RedisServerProcess: Sendable {
         while ContinuousClock.now < end {
             let password = self.password.map { ["REDISCLI_AUTH": $0] } ?? [:]
             last = try await run("redis-cli", ["-s", self.socketPath] + arguments, password).1
+                .trimmingCharacters(in: .newlines)
             if isWanted(last) { return }
         }
         throw RedisServerFailure("redis-cli \(arguments) still prints \(last)")
@@ -231,26 +231,4 @@ public func freePort() throws -> Int {
     }
     guard isBound else { throw RedisServerFailure("no free port") }
     return Int(UInt16(bigEndian: address.sin_port))
-}
-
-/// Lines of a pipe, one after the other; blocks.
-private final class LineReader: @unchecked Sendable {
-    // Used by one thread, and then handed to another.
-    private let handle: FileHandle
-    private var rest = Data()
-
-    init(_ handle: FileHandle) { self.handle = handle }
-
-    func next() -> String? {
-        while true {
-            if let end = self.rest.firstIndex(of: 0x0A) {
-                let line = String(decoding: self.rest[..<end], as: UTF8.self)
-                self.rest = Data(self.rest[(end + 1)...])
-                return line
-            }
-            let more = self.handle.availableData
-            guard !more.isEmpty else { return nil }
-            self.rest.append(more)
-        }
-    }
 }
