@@ -15,6 +15,11 @@ let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioWebSocket: Target.Dependency = .product(name: "NIOWebSocket", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
+let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
+let nioHPACK: Target.Dependency = .product(name: "NIOHPACK", package: "swift-nio-http2")
+let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
@@ -38,6 +43,9 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.0.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -95,7 +103,7 @@ let package = Package(
             name: "Router",
             dependencies: [
                 "Files", "HTTP1", "JSON", "Settings", "Sockets", "Telemetry", "Upstream", "CDescriptors", nioCore,
-                nioPosix, logging, metrics,
+                nioPosix, nioSSL, nioTLS, nioHTTP2, nioHPACK, logging, metrics, crypto, x509, asn1,
             ], swiftSettings: features),
         // Process managers: events of supervisord in, notices out.
         .target(
@@ -148,8 +156,10 @@ let package = Package(
             ], swiftSettings: features),
         .testTarget(
             name: "RouterTests",
-            dependencies: ["Files", "Router", "Settings", "Sockets", "Upstream", "TestSupport", nioEmbedded, nioPosix],
-            swiftSettings: features),
+            dependencies: [
+                "Files", "Router", "Settings", "Sockets", "Upstream", "TestSupport", nioEmbedded, nioPosix, nioSSL,
+                nioHTTP2, nioHPACK, crypto, x509, asn1,
+            ], swiftSettings: features),
         .testTarget(
             name: "SupervisionTests", dependencies: ["Supervision", "TestSupport", nioPosix], swiftSettings: features),
         .testTarget(

@@ -14,6 +14,8 @@ package enum KnownField: UInt8, Sendable, CaseIterable {
     case webSocketKey, webSocketVersion, webSocketProtocol, webSocketExtensions
     // What must not come after a body.
     case setCookie, contentEncoding, contentRange, cacheControl
+    // What a proxy adds to an answer that has none.
+    case date
 
     /// In lower case; empty for `other`.
     package var name: StaticString {
@@ -54,6 +56,7 @@ package enum KnownField: UInt8, Sendable, CaseIterable {
         case .contentEncoding: "content-encoding"
         case .contentRange: "content-range"
         case .cacheControl: "cache-control"
+        case .date: "date"
         }
     }
 
@@ -77,7 +80,7 @@ package enum KnownField: UInt8, Sendable, CaseIterable {
         let field: KnownField
         switch count {
         case 2: field = .te
-        case 4: field = .host
+        case 4: field = letter(0) == UInt8(ascii: "h") ? .host : .date
         case 6:
             switch letter(0) {
             case UInt8(ascii: "c"): field = .cookie

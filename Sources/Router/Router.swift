@@ -15,6 +15,8 @@ package final class Router: Sendable {
     /// Whether the workers' client is this router's alone, and ends with it.
     private let ownsWorkers: Bool
     private let accessLog = Mutex<AccessLog?>(nil)
+    /// From `start` on, where there is TLS.
+    private let tls = Mutex<TLSStore?>(nil)
     private let shards: [(eventLoop: any EventLoop, shard: NIOLoopBoundBox<ProxyShard?>)]
     private let doorman = Mutex<Doorman?>(nil)
     private let turn = Turn()
@@ -62,12 +64,19 @@ package final class Router: Sendable {
     /// Where it listens, with the ports the system chose; empty before `start`.
     package var boundAddresses: [ListenAddress] { self.doorman.withLock { $0?.boundAddresses ?? [] } }
 
+    /// The same where browsers speak TLS.
+    package var secureAddresses: [ListenAddress] { self.doorman.withLock { $0?.secureAddresses ?? [] } }
+
     /// Opens the listening sockets and begins to accept.
     ///
     /// - Throws: `ListenError` when one of the addresses cannot be listened on; then none is. What is wrong with a file that
     ///   is needed.
     package func start() async throws {
         try self.configuration.checkFiles()
+        let tls =
+            try self.configuration.secureListen.isEmpty
+            ? nil : TLSStore(self.configuration.tls, logger: self.logger)
+        self.tls.withLock { $0 = tls }
         let accessLog = try self.configuration.accessLog.map {
             try AccessLog($0, metrics: self.metrics, logger: self.logger)
         }
@@ -76,13 +85,14 @@ package final class Router: Sendable {
             try await eventLoop.submit {
                 box.value = ProxyShard(
                     eventLoop: eventLoop, configuration: self.configuration, clients: self.clients,
-                    metrics: self.metrics, logger: self.logger, accessLog: accessLog)
+                    metrics: self.metrics, logger: self.logger, accessLog: accessLog, tls: tls)
             }.get()
         }
         for client in self.clients { client?.startHealthChecks() }
         guard let first = self.shards.first?.eventLoop else { return }
         let doorman = try Doorman(
-            listen: self.configuration.listen, configuration: self.doormanConfiguration, metrics: self.metrics,
+            listen: self.configuration.listen, secure: self.configuration.secureListen,
+            configuration: self.doormanConfiguration, metrics: self.metrics,
             logger: self.logger, eventLoop: first
         ) { [shards = self.shards, turn = self.turn] visitor in
             let (eventLoop, box) = shards[turn.next(of: shards.count)]
@@ -91,7 +101,7 @@ package final class Router: Sendable {
         self.doorman.withLock { $0 = doorman }
         self.logger.notice(
             "Router started",
-            metadata: ["address": "\(doorman.boundAddresses.map(\.description).joined(separator: " "))"])
+            metadata: ["address": "\(doorman.allAddresses.joined(separator: " "))"])
     }
 
     private var doormanConfiguration: Doorman.Configuration {
@@ -101,6 +111,13 @@ package final class Router: Sendable {
             rule: PeekRule(prefix: handoffs.isEmpty ? "" : self.configuration.gatewayPath), gateways: handoffs,
             headTime: self.configuration.headTime, undecidedLimit: self.configuration.undecidedLimit,
             socketFile: self.configuration.socketFile)
+    }
+
+    /// Reads the certificates anew, for new connections; those that are open keep what they began with.
+    ///
+    /// - Throws: what is wrong with the files; everything stays as it was then.
+    package func reload(_ configuration: RouterConfiguration) throws {
+        try self.tls.withLock { $0 }?.reload(configuration.tls)
     }
 
     /// Opens the access log anew, after its file was moved away.
@@ -116,6 +133,12 @@ package final class Router: Sendable {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let shard = box.value else { throw ChannelError.ioOnClosedChannel }
+                    if visitor.isSecure {
+                        guard let contexts = shard.tls?.current else { throw ChannelError.ioOnClosedChannel }
+                        let entrance = TLSEntrance(
+                            shard: shard, contexts: contexts, peer: visitor.peer, deadline: visitor.deadline)
+                        return try entrance.install(in: channel.pipeline.syncOperations)
+                    }
                     try channel.pipeline.syncOperations.addHandler(
                         ProxyHandler(shard: shard, peer: visitor.peer, deadline: visitor.deadline))
                 }

@@ -11,6 +11,7 @@ extension RouterConfiguration {
             listen: listen.filter { !$0.isSecure }.map(\.address),
             workers: UpstreamConfiguration(readingForRouter: reader))
         self.secureListen = listen.filter(\.isSecure).map(\.address)
+        self.tls = RouterTLS(reading: reader, isNeeded: !self.secureListen.isEmpty)
         // An unreadable list never gets this far: its kind checks each entry.
         self.trustedProxies = (try? TrustedProxies(reader.value(RouterSettings.trustedProxies))) ?? .none
         let mode = RouterSettings.mode(reader.value(RouterSettings.socketMode))

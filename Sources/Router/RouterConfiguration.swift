@@ -30,6 +30,7 @@ package struct RouterConfiguration: Sendable {
     package var socketFile = SocketFile()
     /// Where they connect with TLS.
     package var secureListen: [ListenAddress] = []
+    package var tls = RouterTLS()
     /// Who answers everything that is not under `gatewayPath`.
     package var workers: UpstreamConfiguration
     /// Further groups of upstreams; routes name them by `PoolNumber.firstNamed` and their place here.
@@ -73,8 +74,22 @@ package struct RouterConfiguration: Sendable {
 extension RouterConfiguration {
     /// Looks at the files that are named, as the process that listens will need them.
     ///
-    /// - Throws: what is wrong with the first one that cannot be used.
-    package func checkFiles() throws {
-        for pool in [self.workers] + self.pools.map(\.upstreams) where pool.usesTLS { try pool.tls.load() }
+    /// - Returns: what is wrong with them, and what would let the router start all the same: certificates out of date.
+    package func lookAtFiles() -> (problems: [String], warnings: [String]) {
+        var problems: [String] = []
+        for pool in [self.workers] + self.pools.map(\.upstreams) where pool.usesTLS {
+            do { try pool.tls.load() } catch { problems.append("\(error)") }
+        }
+        do throws(RouterFileError) {
+            return (problems, try TLSContexts(self.tls).warnings)
+        } catch {
+            return (problems + error.problems, [])
+        }
+    }
+
+    /// - Throws: what keeps a router from starting.
+    func checkFiles() throws(RouterFileError) {
+        let problems = self.lookAtFiles().problems
+        guard problems.isEmpty else { throw RouterFileError(problems) }
     }
 }

@@ -57,6 +57,13 @@ package final class RouterMetrics: Sendable {
     let refused: Counter
     let repeated: Counter
     let aborted: Counter
+    private static let handshakesFailedTotal = Metric(
+        "carillon_router_tls_handshakes_failed_total",
+        help:
+            "Connections that ended before TLS was agreed on: scanners, old browsers, certificates that are not believed."
+    )
+
+    let handshakesFailed: Counter
     let accessLogLost: Counter
     private let requests: [Counter]
     private let factory: any MetricsFactory
@@ -76,6 +83,7 @@ package final class RouterMetrics: Sendable {
         self.refused = Self.refusedTotal.counter(factory: factory)
         self.repeated = Self.repeatedTotal.counter(factory: factory)
         self.aborted = Self.abortedTotal.counter(factory: factory)
+        self.handshakesFailed = Self.handshakesFailedTotal.counter(factory: factory)
         self.accessLogLost = Self.accessLogLostTotal.counter(factory: factory)
         self.requests = (1...5).map { Self.requestsTotal.counter([("status", "\($0)xx")], factory: factory) }
     }

@@ -23,7 +23,7 @@ package enum RouterPoolSettings {
         help: """
             Further groups of upstreams, for router.routes. Each has the keys of router.workers: upstreams, \
             connect_timeout, response_timeout, read_timeout, keep_alive, connections, queue, queue_timeout, back_off, \
-            retries, slow_start, health_check and tls.
+            retries, slow_start, health_check, tls and fastcgi.
             """,
         example: """
             { "php": { "upstreams": ["http://127.0.0.1:9000"], "response_timeout": "2m", "health_check": { "path": "/up" } } }
@@ -47,7 +47,7 @@ package enum RouterPoolSettings {
 extension UpstreamConfiguration {
     private static let keys = [
         "upstreams", "connect_timeout", "response_timeout", "read_timeout", "keep_alive", "connections", "queue",
-        "queue_timeout", "back_off", "retries", "slow_start", "health_check", "tls",
+        "queue_timeout", "back_off", "retries", "slow_start", "health_check", "tls", "fastcgi",
     ]
 
     /// One pool; `nil` without upstreams.
@@ -72,7 +72,13 @@ extension UpstreamConfiguration {
         self.slowStart = TimeAmount(read("slow_start", Names.slowStart))
         self.healthCheck = node.child("health_check").flatMap { HealthCheck(reading: $0) }
         if let tls = node.child("tls").flatMap({ UpstreamTLS.Options(reading: $0) }) { self.tls = UpstreamTLS(tls) }
+        self.fastCGI = node.child("fastcgi").flatMap { FastCGIOptions(reading: $0) } ?? self.fastCGI
+        if self.mixesProtocols { node.child("upstreams")?.fault(Self.mixture) }
     }
+
+    private static let mixture = "wanted either FastCGI or HTTP for all upstreams of a pool"
+
+    private var mixesProtocols: Bool { self.speaksFastCGI && !self.addresses.allSatisfy(\.isFastCGI) }
 
     init(readingForRouter reader: SettingsReader) {
         typealias Names = RouterWorkersSettings
@@ -90,6 +96,42 @@ extension UpstreamConfiguration {
         self.healthCheck = reader.node(Names.healthCheck).flatMap { $0.isNull ? nil : HealthCheck(reading: $0) }
         if let tls = reader.node(Names.tls).flatMap({ $0.isNull ? nil : UpstreamTLS.Options(reading: $0) }) {
             self.tls = UpstreamTLS(tls)
+        }
+        if let fastCGI = reader.node(Names.fastCGI).flatMap({ $0.isNull ? nil : FastCGIOptions(reading: $0) }) {
+            self.fastCGI = fastCGI
+        }
+        if self.mixesProtocols { reader.fault(Names.upstreams, Self.mixture) }
+    }
+}
+
+extension FastCGIOptions {
+    init?(reading node: SettingsNode) {
+        guard node.allow(["root", "index", "script", "suffix", "prefix", "parameters", "keep_connections"]) else {
+            return nil
+        }
+        self.init()
+        func path(_ key: String) -> String? {
+            let wanted = "a path that begins with a slash"
+            return node.optional(
+                key,
+                SettingKind<String>.string(wanted).converted {
+                    guard $0.hasPrefix("/"), !$0.utf8.contains(0) else { throw SettingMismatch(wanted: wanted) }
+                    return $0
+                } back: {
+                    $0
+                })
+        }
+        self.root = path("root")
+        self.script = path("script")
+        self.prefix = path("prefix").map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 } ?? ""
+        self.index = node.optional("index", String.self) ?? self.index
+        self.suffix = node.optional("suffix", String.self) ?? self.suffix
+        self.keepsConnections = node.optional("keep_connections", Bool.self) ?? true
+        for (name, value) in node.child("parameters")?.members(limit: 100) ?? [] {
+            if let text = value.read(String.self) { self.parameters[name] = text }
+        }
+        if self.root == nil, self.script != nil {
+            node.missing("root", wanted: "the folder of the scripts, beside script")
         }
     }
 }

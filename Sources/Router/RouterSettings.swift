@@ -95,7 +95,7 @@ package enum RouterSettings {
             Self.trustedProxies, Self.gatewayPath, Self.gateways, Self.headTimeout, Self.bodyTimeout,
             Self.sendTimeout, Self.idleTimeout, Self.tunnelTimeout, Self.undecidedLimit, Self.logRequests,
             Self.accessLog, Self.accessLogFormat, Self.via,
-        ] + RouterWorkersSettings.all
+        ] + RouterTLSSettings.all + RouterWorkersSettings.all
 
     static let times = Duration.milliseconds(10)...(.seconds(86_400))
 }
@@ -159,9 +159,17 @@ package enum RouterWorkersSettings {
             (true), and certificate and key for workers that ask who we are.
             """, example: "{ \"ca\": \"/etc/carillon/workers-ca.pem\" }")
 
+    package static let fastCGI = StructuredSetting(
+        "router.workers.fastcgi", wanted: "{ \"root\": \"/PATH\" }", default: JSONValue(.null),
+        help: """
+            What workers at fastcgi:// are told. For scripts: root (their folder as the worker sees it), index \
+            ("index.php"), script (for paths that name none) and suffix (".php"); for other applications prefix. Further \
+            parameters and keep_connections (true).
+            """, example: "{ \"root\": \"/srv/site\", \"script\": \"/index.php\" }")
+
     package static let all: [any AnySetting] = [
         upstreams, connectTimeout, responseTimeout, readTimeout, keepAlive, connections, queue, queueTimeout, backOff,
-        retries, slowStart, healthCheck, tls,
+        retries, slowStart, healthCheck, tls, fastCGI,
     ]
 }
 

@@ -22,6 +22,9 @@ package final class BoundedLog: Sendable {
     /// One that says nothing.
     package static var silent: BoundedLog { BoundedLog(Logger(label: "silent") { _ in SwiftLogNoOpLogHandler() }) }
 
+    /// Another one to the same place, with a bound of its own.
+    package func atMost(linesPerSecond: Int) -> BoundedLog { BoundedLog(self.logger, linesPerSecond: linesPerSecond) }
+
     /// - Parameter message: the fixed message; each has its own bound.
     package func log(
         _ level: Logger.Level, _ message: StaticString, metadata: @autoclosure () -> Logger.Metadata = [:],

@@ -6,12 +6,16 @@ package enum UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
     case unix(path: String)
     /// As `tcp`, with TLS.
     case tls(host: String, port: Int)
+    /// FastCGI applications.
+    case fastCGI(host: String, port: Int)
+    case fastCGIUnix(path: String)
 
     /// What a setting wants to hear.
-    package static let wanted = "\"http://HOST:PORT\", \"https://HOST:PORT\" or \"unix:///PATH\""
+    package static let wanted =
+        "\"http://HOST:PORT\", \"https://HOST:PORT\", \"unix:///PATH\", \"fastcgi://HOST:PORT\" or \"fastcgi+unix:///PATH\""
 
-    /// Reads `http://HOST:PORT` (port 80 when absent, IPv6 addresses in brackets), `https://HOST:PORT` (443) or
-    /// `unix:///PATH`.
+    /// Reads `http://HOST:PORT` (port 80 when absent, IPv6 addresses in brackets), `https://HOST:PORT` (443),
+    /// `unix:///PATH`, `fastcgi://HOST:PORT` (no port of its own) or `fastcgi+unix:///PATH`.
     ///
     /// - Throws: an error whose description says what was wanted.
     package init(parsing text: String) throws(UpstreamAddressError) {
@@ -23,6 +27,11 @@ package enum UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
         } else if text.hasPrefix("https://") {
             let (host, port) = try Self.parseAuthority(text, after: "https://", port: 443)
             self = .tls(host: host, port: port)
+        } else if text.hasPrefix("fastcgi+unix:") {
+            self = .fastCGIUnix(path: try Self.parsePath(text, after: "fastcgi+unix:"))
+        } else if text.hasPrefix("fastcgi://") {
+            let (host, port) = try Self.parseAuthority(text, after: "fastcgi://", port: nil)
+            self = .fastCGI(host: host, port: port)
         } else {
             throw UpstreamAddressError(text: text, problem: "no scheme")
         }
@@ -82,6 +91,15 @@ package enum UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
         case .tcp(let host, let port): "http://\(self.bracketed(host)):\(port)"
         case .tls(let host, let port): "https://\(self.bracketed(host)):\(port)"
         case .unix(let path): "unix://\(path)"
+        case .fastCGI(let host, let port): "fastcgi://\(self.bracketed(host)):\(port)"
+        case .fastCGIUnix(let path): "fastcgi+unix://\(path)"
+        }
+    }
+
+    package var isFastCGI: Bool {
+        switch self {
+        case .fastCGI, .fastCGIUnix: true
+        default: false
         }
     }
 
@@ -89,8 +107,9 @@ package enum UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
     package var hostField: String {
         switch self {
         case .tcp(let host, 80), .tls(let host, 443): self.bracketed(host)
-        case .tcp(let host, let port), .tls(let host, let port): "\(self.bracketed(host)):\(port)"
-        case .unix: "localhost"
+        case .tcp(let host, let port), .tls(let host, let port), .fastCGI(let host, let port):
+            "\(self.bracketed(host)):\(port)"
+        case .unix, .fastCGIUnix: "localhost"
         }
     }
 

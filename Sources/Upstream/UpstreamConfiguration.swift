@@ -30,11 +30,16 @@ package struct UpstreamConfiguration: Sendable {
     package var healthCheck: HealthCheck?
     /// How `https` upstreams are spoken to.
     package var tls = UpstreamTLS()
+    /// What `fastcgi` upstreams are told.
+    package var fastCGI = FastCGIOptions()
     /// Limits of an answer's head.
     package var headLimits = HeadLimits()
 
     /// Whether one of the upstreams is spoken to with TLS.
     package var usesTLS: Bool { self.addresses.contains { if case .tls = $0 { true } else { false } } }
+
+    /// Whether the upstreams speak FastCGI: all or none.
+    package var speaksFastCGI: Bool { self.addresses.contains(where: \.isFastCGI) }
 
     package init(addresses: [UpstreamAddress]) {
         self.addresses = addresses

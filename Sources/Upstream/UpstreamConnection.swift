@@ -27,6 +27,8 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
     private var inbound = ByteBuffer()
     private var parser: ResponseHeadParser
     private var decoder = BodyDecoder(framing: .none, limit: nil)
+    /// For an upstream that speaks FastCGI, from a request's start on; `nil` for all others.
+    private var fastCGI: FastCGIAnswer?
     private var method = ""
     private var requestIsComplete = false
     private var answerKeepsAlive = false
@@ -59,7 +61,7 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
     /// Sends the request's head, with as much of its body as is at hand, and flushes.
     ///
     /// - Parameters:
-    ///   - bytes: the head, and maybe body bytes in the request's own framing.
+    ///   - bytes: the head, and maybe body bytes in the request's own framing; for FastCGI, records.
     ///   - method: the request's; what is a body in the answer depends on it.
     ///   - isComplete: nothing will follow.
     package func start(_ bytes: ByteBuffer, method: String, isComplete: Bool) {
@@ -67,6 +69,9 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
         self.phase = .head
         self.method = method
         self.requestIsComplete = isComplete
+        if self.pool.speaksFastCGI {
+            self.fastCGI = FastCGIAnswer(method: method, limits: self.configuration.headLimits)
+        }
         self.setDeadlineForAnswer()
         context.writeAndFlush(NIOAny(bytes), promise: nil)
     }
@@ -246,6 +251,7 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
             // Nobody asked: an upstream that says 408 before it closes, or one that is out of step. Never an answer.
             if self.inbound.readableBytes > 0 { self.failOrClose() }
             return false
+        case .head where self.fastCGI != nil, .body where self.fastCGI != nil: return try self.processRecord()
         case .head:
             guard self.inbound.readableBytes > 0 else { return false }
             self.answerHasBegun = true
@@ -266,6 +272,32 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
             return true
         case .closed: return false
         }
+    }
+
+    /// One step of an answer in FastCGI.
+    private func processRecord() throws(HTTP1Error) -> Bool {
+        guard let part = try self.fastCGI?.next(&self.inbound) else { return false }
+        switch part {
+        case .head(let head, let framing):
+            self.deliveredInBatch = true
+            self.answerHasBegun = true
+            self.answerKeepsAlive = self.configuration.fastCGI.keepsConnections
+            self.lane.server.answered()
+            self.phase = .body
+            self.exchange?.upstreamHead(head, framing: framing)
+        case .body(let bytes):
+            self.deliveredInBatch = true
+            self.exchange?.upstreamBody(bytes)
+        case .error(let bytes): self.lane.server.said(bytes)
+        case .end(let end):
+            self.deliveredInBatch = true
+            switch end.outcome {
+            case 0: self.answerEnded(HeaderFields())
+            case 2: self.fail(.overloaded, "the application says that it is overloaded")
+            default: self.fail(.badAnswer, "the application takes no such request (\(end.outcome))")
+            }
+        }
+        return true
     }
 
     private func received(_ head: ResponseHead) throws(HTTP1Error) {
@@ -304,7 +336,9 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
         self.exchange = nil
         self.settle()
         // First back to the pool, so that the next request of the same browser can have it.
-        if self.answerKeepsAlive, self.requestIsComplete, self.inbound.readableBytes == 0 {
+        if self.answerKeepsAlive, self.requestIsComplete, self.inbound.readableBytes == 0,
+            self.fastCGI?.isBetweenRecords ?? true
+        {
             self.phase = .idle
             self.releaseReads()
             self.pool.keep(self)
@@ -325,6 +359,7 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
             } else {
                 self.fail(.closedBeforeAnswer, "\(why) before an answer")
             }
+        case .body where self.fastCGI != nil: self.fail(.closedInAnswer, "\(why) in the answer's body")
         case .body:
             do throws(HTTP1Error) {
                 guard let part = try self.decoder.finish() else {

@@ -56,8 +56,8 @@ final class UpstreamLane {
                 }
             }
         switch address {
-        case .unix(let path): return bootstrap.connect(unixDomainSocketPath: path)
-        case .tcp(let host, let port), .tls(let host, let port):
+        case .unix(let path), .fastCGIUnix(let path): return bootstrap.connect(unixDomainSocketPath: path)
+        case .tcp(let host, let port), .tls(let host, let port), .fastCGI(let host, let port):
             // Numbers need no resolver, and so no other thread.
             if let address = try? SocketAddress(ipAddress: host, port: port) { return bootstrap.connect(to: address) }
             return bootstrap.connect(host: host, port: port)

@@ -10,6 +10,8 @@ package final class UpstreamPool {
     package let watch: LoopWatch
     private let configuration: UpstreamConfiguration
     private let lanes: [UpstreamLane]
+    /// Asked for every request, so told once.
+    package let speaksFastCGI: Bool
     /// Also holds withdrawn tickets, until they come to its head.
     private var queue = CircularBuffer<UpstreamTicket>()
     private var firstLane = 0
@@ -21,6 +23,7 @@ package final class UpstreamPool {
     ) {
         self.eventLoop = eventLoop
         self.configuration = configuration
+        self.speaksFastCGI = configuration.speaksFastCGI
         self.watch = LoopWatch(
             eventLoop: eventLoop,
             tick: LoopWatch.tick(
@@ -58,6 +61,8 @@ package final class UpstreamPool {
         self.connect(index, for: ticket)
         return ticket
     }
+
+    package var fastCGI: FastCGIOptions { self.configuration.fastCGI }
 
     /// See `UpstreamConfiguration.retries`.
     package var retries: Int { self.configuration.retries }

@@ -45,7 +45,12 @@ final class UpstreamQuestion: UpstreamExchange, Watched {
     func upstreamReady(_ connection: UpstreamConnection) {
         self.ticket = nil
         self.connection = connection
-        connection.start(self.bytes(to: connection.address), method: self.request.method, isComplete: true)
+        do throws(HTTP1Error) {
+            let bytes = try self.bytes(to: connection.address)
+            connection.start(bytes, method: self.request.method, isComplete: true)
+        } catch {
+            self.giveUp(UpstreamError(.badAnswer, error.message))
+        }
     }
 
     func upstreamHead(_ head: ResponseHead, framing: BodyFraming) {
@@ -110,7 +115,7 @@ final class UpstreamQuestion: UpstreamExchange, Watched {
         self.promise = nil
     }
 
-    private func bytes(to address: UpstreamAddress) -> ByteBuffer {
+    private func bytes(to address: UpstreamAddress) throws(HTTP1Error) -> ByteBuffer {
         var fields = self.request.fields
         if !fields.contains("Host") { fields.append("Host", address.hostField) }
         fields.removeAll("Connection")
@@ -121,8 +126,16 @@ final class UpstreamQuestion: UpstreamExchange, Watched {
             fields.append("Content-Length", "\(length)")
         }
         var bytes = ByteBuffer()
-        bytes.writeRequestHead(
-            RequestHead(method: self.request.method, target: self.request.target, version: .http11, fields: fields))
+        let head = RequestHead(
+            method: self.request.method, target: self.request.target, version: .http11, fields: fields)
+        guard !address.isFastCGI else {
+            try FastCGIRequest.write(
+                head, facts: FastCGIFacts(), options: self.pool.fastCGI, bodyLength: length, to: &bytes)
+            bytes.writeFastCGIInput(self.request.body)
+            bytes.writeFastCGIInputEnd()
+            return bytes
+        }
+        bytes.writeRequestHead(head)
         bytes.writeImmutableBuffer(self.request.body)
         return bytes
     }

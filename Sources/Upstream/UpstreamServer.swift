@@ -9,7 +9,9 @@ final class UpstreamServer: Sendable {
     private let backOff: UInt64
     private let maxBackOff: UInt64
     private let slowStart: UInt64
-    let log: BoundedLog
+    private let log: BoundedLog
+    /// What FastCGI applications say on their standard error.
+    private let errors: BoundedLog
     private let outstandingCount = Atomic<Int>(0)
     private let failuresInRow = Atomic<Int>(0)
     /// Uptime in nanoseconds; 0 while it is well.
@@ -21,6 +23,7 @@ final class UpstreamServer: Sendable {
 
     init(_ address: UpstreamAddress, configuration: UpstreamConfiguration, log: BoundedLog) {
         self.log = log
+        self.errors = log.atMost(linesPerSecond: 100)
         self.address = address
         self.backOff = UInt64(clamping: configuration.backOff.nanoseconds)
         self.maxBackOff = UInt64(clamping: configuration.maxBackOff.nanoseconds)
@@ -81,6 +84,21 @@ final class UpstreamServer: Sendable {
         self.log.log(
             isWell ? .info : .warning, isWell ? "Upstream is well again" : "Upstream fails its health checks",
             metadata: [LogKey.upstream: "\(self.address)", LogKey.reason: "\(what)"])
+    }
+
+    /// Bytes of one message of an application that are shown.
+    private static let shownBytes = 4_096
+
+    /// What an application wrote to its standard error.
+    func said(_ bytes: ByteBuffer) {
+        for line in bytes.readableBytesView.prefix(Self.shownBytes).split(whereSeparator: { $0 == 0x0A || $0 == 0x0D })
+        {
+            self.errors.log(
+                .warning, "A FastCGI application says",
+                metadata: [
+                    LogKey.upstream: "\(self.address)", LogKey.error: "\(String(decoding: line, as: UTF8.self))",
+                ])
+        }
     }
 
     private func beginSlowly() {

@@ -250,7 +250,8 @@ class Carillon(Process):
             (folder / "settings.json").write_text(json.dumps(settings, indent=2))
             command += ["--settings", folder / "settings.json"]
         # A test that says where to listen is obeyed; then `port` and `address` are not used.
-        if not {"--unix-socket", "--fd", "--port"} & set(flags):
+        listens_elsewhere = bool((settings or {}).get(part, {}).get("listen"))
+        if not listens_elsewhere and not {"--unix-socket", "--fd", "--port"} & set(flags):
             command += ["--port", self.port]
         command += [*flags, "--set", f"telemetry.listen=http://127.0.0.1:{self.telemetry_port}"]
         super().__init__(

@@ -97,6 +97,13 @@ import Testing
         #expect(try self.forwarded(head, peer: "10.0.0.1", trusted: ["10.0.0.1"]).contains("\(name): CN=admin"))
     }
 
+    @Test func anOPTIONSIsCountedDownOnItsWay() throws {
+        let head = try self.head("OPTIONS * HTTP/1.1", "Host: a", "Max-Forwards: 3")
+        #expect(try self.forwarded(head)[..<3] == ["OPTIONS * HTTP/1.1", "Host: a", "Max-Forwards: 2"])
+        let other = try self.head("GET / HTTP/1.1", "Host: a", "Max-Forwards: 3")
+        #expect(try self.forwarded(other)[..<3] == ["GET / HTTP/1.1", "Host: a", "Max-Forwards: 3"])
+    }
+
     @Test func anHTTP10RequestGetsAHostAndKeepsNoExpectation() throws {
         let head = try self.head("POST / HTTP/1.0", "Expect: 100-continue", "Content-Length: 1")
         #expect(
@@ -153,7 +160,7 @@ import Testing
 
     @Test func aPageEscapesWhatItShows() {
         let page = ShortPage.bytes(
-            status: 503, reason: "<b>&\"", requestID: "x<y", keepsAlive: false)
+            status: 503, reason: "<b>&\"", requestID: "x<y", keepsAlive: false, date: "now")
         let text = String(buffer: page)
         #expect(text.contains("<p>&lt;b&gt;&amp;&quot;</p>") && text.contains("x&lt;y"))
         #expect(text.contains("Retry-After: 5\r\n") && text.contains("Connection: close\r\n"))

@@ -1,4 +1,5 @@
 import Files
+import HTTP1
 import NIOCore
 import Settings
 import TestSupport
@@ -101,6 +102,7 @@ import Testing
                                   "health_check": { "path": "/up", "interval": "1s" }, "slow_start": "10s",
                                   "retries": 0, "tls": { "verify": false } } },
               "workers": { "health_check": { "path": "/healthz" }, "retries": 2 },
+              "tls": { "certificates": [ { "certificate": "/c.pem", "key": "/k.pem", "hosts": ["a.example"] } ] },
               "access_log": "/var/log/a.log", "access_log_format": "json", "via": false,
               "routes": [
                 { "path": "/static/", "folder": "/srv/static", "cache_control": "max-age=60" },

@@ -29,6 +29,13 @@ import Testing
             try browser.send("POST /old/x?y HTTP/1.1\r\nHost: a.example:1\r\nContent-Length: 3\r\n\r\nabc")
             let moved = try browser.readMessage()
             #expect(moved.status == 301 && moved["location"] == "https://a.example/new/old/x")
+            // An OPTIONS that may go no further is answered here.
+            try browser.send("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n")
+            let options = try browser.readMessage(hasBody: false)
+            #expect(options.status == 204 && options["date"]?.hasSuffix(" GMT") == true)
+            try browser.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            // The upstream did not say when it answered.
+            #expect(try browser.readMessage()["date"]?.hasSuffix(" GMT") == true)
             try browser.send("GET /./old HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(try browser.readMessage().status == 400)
         }

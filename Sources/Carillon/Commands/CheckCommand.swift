@@ -33,6 +33,11 @@ struct CheckCommand: AsyncParsableCommand {
         if let file = self.file { options.settings = file }
         let reader = try options.reader()
         let configuration = try WholeConfiguration(reading: reader)
+        let files = configuration.router.lookAtFiles()
+        let problems = files.problems + files.warnings
+        guard problems.isEmpty else {
+            throw Failure("\(problems.count) files cannot be used\n  " + problems.joined(separator: "\n  "))
+        }
         let given = SettingsCatalog.all.filter { reader.origin(of: $0.name) != .default }.count
         try Output.line(
             "All settings can be used: \(given) given, \(SettingsCatalog.all.count - given) at their defaults.")

@@ -22,6 +22,8 @@ struct RouterCommand: AsyncParsableCommand {
         try WholeConfiguration.finish(reader)
         let runtime = Runtime(label: "router", telemetry: telemetry, process: process)
         let router = Router(configuration, group: runtime.group, logger: runtime.logger)
-        try await runtime.run([RouterPart(router: router, drainTime: drainTime)], reload: self.options.reloader())
+        try await runtime.run(
+            [RouterPart(router: router, drainTime: drainTime)],
+            reload: self.options.reloader { try router.reload($0.router) })
     }
 }

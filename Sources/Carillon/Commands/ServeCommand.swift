@@ -18,6 +18,6 @@ struct ServeCommand: AsyncParsableCommand {
         let reader = try self.options.reader(self.listen.flags(for: "router.listen", port: 8_000))
         let configuration = try WholeConfiguration(reading: reader)
         let site = try WholeSite(configuration, reader)
-        try await site.run(reload: self.options.reloader())
+        try await site.run(reload: self.options.reloader)
     }
 }

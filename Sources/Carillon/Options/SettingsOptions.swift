@@ -43,10 +43,15 @@ struct SettingsOptions: ParsableArguments {
     }
 
     /// What SIGHUP does: reads everything anew, and gives back what can be put to use while the process serves.
-    func reloader() -> @Sendable () throws -> TelemetryConfiguration {
+    ///
+    /// - Parameter use: puts other parts of it to use; what it throws is told, and the rest stays as it was.
+    func reloader(
+        _ use: @escaping @Sendable (WholeConfiguration) throws -> Void = { _ in }
+    ) -> @Sendable () throws -> TelemetryConfiguration {
         { [self] in
-            let reader = try self.reader()
-            return try WholeConfiguration(reading: reader).telemetry
+            let whole = try WholeConfiguration(reading: try self.reader())
+            try use(whole)
+            return whole.telemetry
         }
     }
 

@@ -68,7 +68,11 @@ struct WholeSite {
 
     // MARK: Life
 
-    func run(reload: @escaping @Sendable () throws -> TelemetryConfiguration) async throws {
+    /// - Parameter reload: makes what SIGHUP does of what is to be done with settings that were read anew.
+    func run(
+        reload: (@escaping @Sendable (WholeConfiguration) throws -> Void) ->
+            @Sendable () throws -> TelemetryConfiguration
+    ) async throws {
         let whole = self.configuration
         let (group, logger) = (self.runtime.group, self.runtime.logger)
         let layer = whole.layer.make(
@@ -96,7 +100,7 @@ struct WholeSite {
         logger.debug("Sockets of this process", metadata: ["folder": "\(self.folder.path)"])
         try await self.runtime.run(
             [self.folder, LayerPart(layer: layer), WorkerPart(server: worker, drainTime: whole.site.drainTime), front],
-            reload: reload
+            reload: reload { try router.reload($0.router) }
         ) {
             try self.welcome(router)
         }

@@ -59,6 +59,16 @@ package final class Doorman: Sendable {
     /// Where it listens, with the ports the system chose.
     package let boundAddresses: [ListenAddress]
     package let secureAddresses: [ListenAddress]
+
+    /// All of them as a person reads them.
+    var allAddresses: [String] {
+        self.boundAddresses.map(\.description)
+            + self.secureAddresses.map { address in
+                var listen = RouterListen(plain: address)
+                listen.isSecure = true
+                return listen.description
+            }
+    }
     private let shared: Shared
     private let ended: EventLoopFuture<Void>
 

@@ -34,7 +34,7 @@ final class AccessLogLines {
     private var lines = ByteBuffer()
     private var count = 0
     private var isScheduled = false
-    private var clock = LogClock()
+    private var clock = SecondClock()
 
     init(_ log: AccessLog, eventLoop: any EventLoop) {
         self.log = log

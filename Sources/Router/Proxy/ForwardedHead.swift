@@ -18,7 +18,7 @@ enum ForwardedHead {
             dropped.insert(.host)
             out.writeField("Host: ", host ?? hostOfUpstream)
         }
-        let named = Named(by: head.fields)
+        let named = Named(by: head.fields, and: plan.maxForwards == nil ? nil : "max-forwards")
         out.writeFields(of: head.fields) { field, name, _ in
             guard !dropped.contains(field), named.isEmpty || !named.has(name) else { return false }
             return field != .other || identity.passes(unknown: name)
@@ -50,7 +50,12 @@ enum ForwardedHead {
     /// The fields that `Connection` names.
     struct Named {
         private let names: [String]
-        init(by fields: HeaderFields) { self.names = fields.namedByConnection() }
+
+        /// - Parameter another: left out as well.
+        init(by fields: HeaderFields, and another: String? = nil) {
+            self.names = fields.namedByConnection() + (another.map { [$0] } ?? [])
+        }
+
         var isEmpty: Bool { self.names.isEmpty }
 
         func has(_ name: UnsafeRawBufferPointer) -> Bool {
@@ -66,14 +71,21 @@ enum ForwardedHead {
         case .chunked: out.writeStaticString("Transfer-Encoding: chunked\r\n")
         }
         if plan.wantsWebSocket { out.writeStaticString("Connection: Upgrade\r\nUpgrade: websocket\r\n") }
+        if let left = plan.maxForwards { out.writeField("Max-Forwards: ", String(left - 1)) }
         if plan.takesTrailers { out.writeStaticString("Connection: TE\r\nTE: trailers\r\n") }
     }
 
     /// Appends the final answer's head for the browser.
-    static func write(_ head: ResponseHead, plan: AnswerPlan, request: RequestPlan, to out: inout ByteBuffer) {
+    ///
+    /// - Parameter date: the time now, for an answer that does not say its own (RFC 9110 section 6.6.1).
+    static func write(
+        _ head: ResponseHead, plan: AnswerPlan, request: RequestPlan, date: @autoclosure () -> String,
+        to out: inout ByteBuffer
+    ) {
         out.writeStatusLine(head)
         // RFC 9110 section 8.6: never in a 204; and never beside a framing of ours.
         Self.writeFields(of: head, passesLength: plan.framing == .asIs && head.status != 204, to: &out)
+        if !head.fields.contains(.date) { out.writeField("Date: ", date()) }
         if plan.saysChunked { out.writeStaticString("Transfer-Encoding: chunked\r\n") }
         if !plan.keepsAlive {
             out.writeStaticString("Connection: close\r\n")

@@ -4,7 +4,14 @@ import Upstream
 
 /// One request that is under way, from its head to the end of its answer. Used on its connection's event loop only.
 final class ProxyExchange {
-    let plan: RequestPlan
+    /// How a request's body goes to the upstream.
+    enum Wire {
+        case asIs, chunks
+        /// In FastCGI.
+        case records
+    }
+
+    var plan: RequestPlan
     let head: RequestHead
     let name: RequestName
     /// When it began, if its line in the log is to say so.
@@ -18,6 +25,10 @@ final class ProxyExchange {
     /// What of the body has been passed on, for a request that may be sent a second time; `nil` when it no longer can be,
     /// because it was not kept.
     private(set) var sentBody: ByteBuffer? = ByteBuffer()
+    var wire: Wire
+    /// A body without a length, for an upstream that must be told one.
+    var collected: ByteBuffer?
+    var isCollecting = false
     /// Upstreams that this request was sent to in vain.
     var tried: Set<Int> = []
     /// How often it was sent again.
@@ -31,6 +42,8 @@ final class ProxyExchange {
     /// `nil` until the final answer's head.
     var answer: AnswerPlan?
     var status = 0
+    /// The answer is complete, and on its way.
+    var isAnswered = false
     /// The browser, and we, would use the connection for a next request.
     var keepsAlive: Bool
 
@@ -40,12 +53,13 @@ final class ProxyExchange {
         self.name = name
         self.began = began
         self.body = BodyDecoder(framing: plan.framing)
+        self.wire = plan.framing == .chunked ? .chunks : .asIs
         self.requestIsComplete = plan.framing == .none || plan.framing == .length(0)
         self.keepsAlive = keepsAlive
     }
 
     /// Everything that was sent is at hand: it can be sent again.
-    var isReplayable: Bool { self.sentBody != nil }
+    var isReplayable: Bool { self.sentBody != nil || self.collected != nil }
 
     /// Bytes of a body that are kept.
     private static let keptBytes = 65_536

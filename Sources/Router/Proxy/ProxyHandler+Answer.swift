@@ -15,6 +15,10 @@ extension ProxyHandler: UpstreamExchange {
         ForwardedHead.write(
             exchange.head, plan: exchange.plan, identity: self.identity, name: exchange.name,
             hostOfUpstream: connection.address.hostField, via: self.shard.configuration.writesVia, to: &bytes)
+        if exchange.wire == .records {
+            guard let records = self.fastCGIHead(exchange, bytes) else { return }
+            bytes = records
+        }
         if let sent = exchange.sentBody, sent.readableBytes > 0 { bytes.writeImmutableBuffer(sent) }
         if !exchange.requestIsComplete {
             guard let body = self.takeBody() else { return }
@@ -39,7 +43,8 @@ extension ProxyHandler: UpstreamExchange {
             exchange.keepsAlive = plan.keepsAlive
             exchange.answer = plan
             exchange.status = head.status
-            ForwardedHead.write(head, plan: plan, request: exchange.plan, to: &self.outbound)
+            ForwardedHead.write(
+                head, plan: plan, request: exchange.plan, date: self.shard.clock.httpDate(), to: &self.outbound)
         }
     }
 
@@ -59,6 +64,8 @@ extension ProxyHandler: UpstreamExchange {
         guard let exchange = self.exchange, let answer = exchange.answer else { return }
         exchange.connection = nil
         if answer.framing == .chunked { self.outbound.writeLastChunk(trailers: trailers) }
+        // Flushing the last byte can end the connection, which is no fault then.
+        exchange.isAnswered = true
         self.flushAnswer()
         self.finishExchange()
     }

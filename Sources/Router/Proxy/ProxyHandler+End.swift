@@ -47,7 +47,8 @@ extension ProxyHandler {
         guard exchange?.answer == nil else { return self.abort() }
         self.outbound.writeImmutableBuffer(
             ShortPage.bytes(
-                status: status, reason: reason, requestID: exchange.map { $0.name.description }, keepsAlive: false))
+                status: status, reason: reason, requestID: exchange.map { $0.name.description }, keepsAlive: false,
+                date: self.shard.clock.httpDate()))
         self.endWithLinger()
     }
 
@@ -80,7 +81,9 @@ extension ProxyHandler {
         if let exchange = self.exchange {
             self.exchange = nil
             exchange.giveUpUpstream()
-            if self.phase == .tunnel {
+            if exchange.isAnswered {
+                self.shard.metrics.answered(exchange.status)
+            } else if self.phase == .tunnel {
                 self.shard.tunnelClosed()
             } else {
                 self.shard.metrics.aborted.increment()

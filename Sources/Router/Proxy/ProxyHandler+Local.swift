@@ -25,7 +25,18 @@ final class FileSending {
 extension ProxyHandler {
     /// - Returns: whether the request is none for an upstream; it is answered then, now or soon.
     func answerHere(_ exchange: ProxyExchange) -> Bool {
-        if exchange.plan.route.clientCertificate == .required, self.refuseWithoutCertificate(exchange) { return true }
+        if self.isMisdirected(exchange) {
+            self.answer(exchange, status: 421, reason: "This host is asked for on a connection of its own.")
+            return true
+        }
+        if exchange.plan.route.clientCertificate == .required, !self.hasCertificate(exchange) {
+            self.answer(exchange, status: 403, reason: "A client certificate is needed here.")
+            return true
+        }
+        if let left = exchange.plan.maxForwards, left <= 0 {
+            self.answer(exchange, status: 204)
+            return true
+        }
         switch exchange.plan.route.target {
         case .pool: return false
         case .redirect(let redirect):
@@ -37,11 +48,19 @@ extension ProxyHandler {
         return true
     }
 
-    /// - Returns: whether it was refused.
-    private func refuseWithoutCertificate(_ exchange: ProxyExchange) -> Bool {
-        guard self.identity.transport.certificate?.certificate == nil else { return false }
-        self.answer(exchange, status: 403, reason: "A client certificate is needed here.")
-        return true
+    private func isMisdirected(_ exchange: ProxyExchange) -> Bool {
+        guard let tls = self.identity.transport.tls, let host = exchange.plan.hostFromTarget ?? exchange.plan.host
+        else {
+            return false
+        }
+        return tls.misdirects(host)
+    }
+
+    /// Whether the browser has proved who it is: to us, or to a trusted proxy that ends TLS in front of us.
+    private func hasCertificate(_ exchange: ProxyExchange) -> Bool {
+        let transport = self.identity.transport
+        guard !transport.isSecure else { return transport.certificate?.certificate != nil }
+        return self.identity.isTrusted && exchange.head.fields["X-SSL-Client-Verify"] == "SUCCESS"
     }
 
     /// Answers with fields, and a page when there is something to say.
@@ -54,11 +73,14 @@ extension ProxyHandler {
         }
         let hasBody = page != nil && exchange.plan.method != "HEAD"
         self.outbound.writeImmutableBuffer(
-            ShortPage.head(status: status, fields, length: page?.utf8.count ?? 0, keepsAlive: keepsAlive))
+            ShortPage.head(
+                status: status, fields, length: page?.utf8.count ?? 0, keepsAlive: keepsAlive,
+                date: self.shard.clock.httpDate()))
         if let page, hasBody {
             exchange.bytesSent = page.utf8.count
             self.outbound.writeString(page)
         }
+        exchange.isAnswered = true
         self.flushAnswer()
         self.finishExchange()
     }
@@ -107,8 +129,11 @@ extension ProxyHandler {
         exchange.answer = AnswerPlan(
             framing: .length(range.count), request: exchange.plan, requestKeepsAlive: keepsAlive)
         self.outbound.writeImmutableBuffer(
-            ShortPage.head(status: answer.status, fields, length: range.count, keepsAlive: keepsAlive))
+            ShortPage.head(
+                status: answer.status, fields, length: range.count, keepsAlive: keepsAlive,
+                date: self.shard.clock.httpDate()))
         guard exchange.plan.method != "HEAD", !range.isEmpty else {
+            exchange.isAnswered = true
             self.flushAnswer()
             return self.finishExchange()
         }
@@ -141,6 +166,7 @@ extension ProxyHandler {
         sending.next += piece.readableBytes
         exchange.bytesSent += piece.readableBytes
         self.send(piece)
+        exchange.isAnswered = sending.next >= sending.end
         self.flushAnswer()
         guard sending.next >= sending.end else { return self.sendFile() }
         exchange.file = nil

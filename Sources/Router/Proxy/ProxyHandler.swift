@@ -9,7 +9,7 @@ import Upstream
 /// The only handler of its channel, on bytes. This file has what comes from the browser, `ProxyHandler+Answer` what comes
 /// from the upstream, `ProxyHandler+End` how requests and connections end. Nothing is kept but what is under way: while the
 /// upstream takes no bytes the browser is not read, and the other way round.
-final class ProxyHandler: ChannelDuplexHandler, Watched {
+final class ProxyHandler: ChannelDuplexHandler, ShardConnection {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -67,10 +67,12 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        // After a handshake, and on a stream, the channel is long active.
+        if context.channel.isActive { self.shard.opened(self) }
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        self.shard.opened(self)
+        if self.watchIndex < 0 { self.shard.opened(self) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -254,7 +256,8 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
         self.exchange = exchange
         self.phase = .exchange
         self.setDeadline()
-        if !self.answerHere(exchange) { self.acquire(fresh: false) }
+        guard !self.answerHere(exchange), !self.prepareForFastCGI(exchange) else { return }
+        self.acquire(fresh: false)
     }
 
     func acquire(fresh: Bool) {
@@ -270,9 +273,9 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
 
     /// Sends on what has come of the request's body.
     func passOnBody() {
-        guard let exchange = self.exchange, !exchange.requestIsComplete, let connection = exchange.connection else {
-            return
-        }
+        guard let exchange = self.exchange, !exchange.requestIsComplete else { return }
+        if exchange.isCollecting { return self.collectBody(exchange) }
+        guard let connection = exchange.connection else { return }
         guard let bytes = self.takeBody() else { return }
         if bytes.readableBytes > 0 { connection.write(bytes) }
         if exchange.requestIsComplete {
@@ -285,22 +288,24 @@ final class ProxyHandler: ChannelDuplexHandler, Watched {
     /// What has come of the body, in the framing the upstream reads; `nil` when it is broken.
     func takeBody() -> ByteBuffer? {
         guard let exchange = self.exchange else { return nil }
-        let isChunked = exchange.plan.framing == .chunked
         var bytes = ByteBuffer()
         do throws(HTTP1Error) {
             while let part = try exchange.body.next(&self.inbound) {
                 switch part {
                 case .bytes(let piece):
-                    if isChunked {
-                        bytes.writeChunk(piece)
-                    } else if bytes.readableBytes == 0 {
-                        bytes = piece
-                    } else {
-                        bytes.writeImmutableBuffer(piece)
+                    switch exchange.wire {
+                    case .chunks: bytes.writeChunk(piece)
+                    case .records: bytes.writeFastCGIInput(piece)
+                    case .asIs where bytes.readableBytes == 0: bytes = piece
+                    case .asIs: bytes.writeImmutableBuffer(piece)
                     }
                 case .end(let trailers):
                     exchange.requestIsComplete = true
-                    if isChunked { bytes.writeLastChunk(trailers: trailers) }
+                    switch exchange.wire {
+                    case .chunks: bytes.writeLastChunk(trailers: trailers)
+                    case .records: bytes.writeFastCGIInputEnd()
+                    case .asIs: break
+                    }
                 }
             }
             exchange.sent(bytes)

@@ -3,6 +3,14 @@ import NIOCore
 import Telemetry
 import Upstream
 
+/// A browser's connection, or one stream of it, as its shard sees it.
+protocol ShardConnection: Watched {
+    /// The router is about to end: closes now, or with what is under way.
+    func drain()
+    /// Ends at once.
+    func abort()
+}
+
 /// What the proxied connections of one event loop share. Used on that loop only.
 final class ProxyShard {
     let eventLoop: any EventLoop
@@ -12,12 +20,15 @@ final class ProxyShard {
     let boundedLog: BoundedLog
     let watch: LoopWatch
     let routes: RouteTable
+    /// `nil` where nobody speaks TLS.
+    let tls: TLSStore?
     /// By `PoolNumber`.
     private let pools: [UpstreamPool?]
     private let accessLog: AccessLogLines?
     /// Where answers are put together; a connection has it from its first byte of an answer to the flush.
     var scratch = ByteBuffer()
     var requestIDs = RequestIDs()
+    var clock = SecondClock()
     /// The level of the line each request leaves, `nil` when nobody would see it.
     let requestLogLevel: Logger.Level?
     private(set) var isDraining = false
@@ -27,8 +38,9 @@ final class ProxyShard {
     /// - Parameter clients: by `PoolNumber`; `nil` where there is none.
     init(
         eventLoop: any EventLoop, configuration: RouterConfiguration, clients: [UpstreamClient?],
-        metrics: RouterMetrics, logger: Logger, accessLog: AccessLog? = nil
+        metrics: RouterMetrics, logger: Logger, accessLog: AccessLog? = nil, tls: TLSStore? = nil
     ) {
+        self.tls = tls
         self.eventLoop = eventLoop
         self.configuration = configuration
         self.metrics = metrics
@@ -51,6 +63,9 @@ final class ProxyShard {
         guard case .pool(let number) = route.target, self.pools.indices.contains(number) else { return nil }
         return self.pools[number]
     }
+
+    /// What the FastCGI applications of a route's pool are told.
+    func fastCGI(_ route: Route) -> FastCGIOptions { self.pool(route)?.fastCGI ?? FastCGIOptions() }
 
     // MARK: Logs
 
@@ -94,13 +109,13 @@ final class ProxyShard {
 
     // MARK: Connections
 
-    func opened(_ handler: ProxyHandler) {
+    func opened(_ handler: any ShardConnection) {
         self.connections += 1
         self.metrics.proxied.increment()
         self.watch.add(handler)
     }
 
-    func closed(_ handler: ProxyHandler) {
+    func closed(_ handler: any ShardConnection) {
         self.connections -= 1
         self.metrics.proxied.decrement()
         self.watch.remove(handler)
@@ -120,13 +135,13 @@ final class ProxyShard {
         self.isDraining = true
         let promise = self.emptied ?? self.eventLoop.makePromise()
         self.emptied = promise
-        for case let handler as ProxyHandler in self.watch.all { handler.drain() }
+        for case let handler as any ShardConnection in self.watch.all { handler.drain() }
         if self.connections == 0 { promise.succeed() }
         return promise.futureResult
     }
 
     /// Closes what is still open.
     func closeAll() {
-        for case let handler as ProxyHandler in self.watch.all { handler.abort() }
+        for case let handler as any ShardConnection in self.watch.all { handler.abort() }
     }
 }

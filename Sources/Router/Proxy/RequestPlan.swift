@@ -22,6 +22,9 @@ struct RequestPlan {
     var keepsAlive: Bool
     /// A WebSocket handshake: a 101 from the upstream makes a tunnel.
     var wantsWebSocket: Bool
+    /// How many proxies an OPTIONS may still pass; `nil` when it does not say, and for other methods (RFC 9110 section
+    /// 7.6.2).
+    var maxForwards: Int?
     /// It said `TE: trailers`.
     var takesTrailers: Bool
 
@@ -54,6 +57,7 @@ struct RequestPlan {
             throw Refusal(status: 400, reason: "The path can be read in two ways.")
         }
         self.wantsWebSocket = Self.asksForWebSocket(head) && self.framing == .none
+        if head.method == "OPTIONS" { self.maxForwards = head.fields["max-forwards"].flatMap { Int($0) } }
         self.takesTrailers = head.fields.hasToken("trailers", in: .te)
     }
 

@@ -9,9 +9,10 @@ enum ShortPage {
     ///   - status: 400 to 599.
     ///   - reason: one sentence for the reader; escaped here.
     ///   - requestID: to be found in the log by.
-    static func bytes(status: Int, reason: String, requestID: String?, keepsAlive: Bool) -> ByteBuffer {
+    ///   - date: the time now.
+    static func bytes(status: Int, reason: String, requestID: String?, keepsAlive: Bool, date: String) -> ByteBuffer {
         let page = Self.page(status: status, reason: reason, requestID: requestID)
-        var bytes = Self.head(status: status, length: page.utf8.count, keepsAlive: keepsAlive)
+        var bytes = Self.head(status: status, length: page.utf8.count, keepsAlive: keepsAlive, date: date)
         bytes.writeString(page)
         return bytes
     }
@@ -30,14 +31,17 @@ enum ShortPage {
     /// - Parameters:
     ///   - fields: what is said besides.
     ///   - length: bytes of the body, or of the one that a GET would have had.
-    static func head(status: Int, _ fields: [(String, String)] = [], length: Int, keepsAlive: Bool) -> ByteBuffer {
+    static func head(
+        status: Int, _ fields: [(String, String)] = [], length: Int, keepsAlive: Bool, date: String
+    ) -> ByteBuffer {
         var all = HeaderFields(fields)
+        all.append("Date", date)
         if status >= 400 {
             all.append("Content-Type", "text/html; charset=utf-8")
             all.append("Cache-Control", "no-store")
         }
         if status == 503 { all.append("Retry-After", "5") }
-        if status != 304 { all.append("Content-Length", String(length)) }
+        if status != 304, status != 204 { all.append("Content-Length", String(length)) }
         all.append("Connection", keepsAlive ? "keep-alive" : "close")
         var bytes = ByteBuffer()
         bytes.writeResponseHead(ResponseHead(status: status, fields: all))

@@ -5,8 +5,8 @@ struct Transport: Sendable {
     var isHTTP2 = false
     /// What TLS has proved of the browser; `nil` without TLS.
     var certificate: CertificateFacts?
-    /// Which of the router's certificates the browser asked for; requests for a host of another one are misdirected.
-    var identity: Int?
+    /// What the handshake has settled; `nil` without TLS.
+    var tls: TLSSession?
 
     var scheme: StaticString { self.isSecure ? "https" : "http" }
 }

@@ -1,3 +1,5 @@
+import HTTP1
+
 /// Another place that browsers are sent to.
 package struct Redirect: Sendable, Equatable {
     package static let statuses = [301, 302, 303, 307, 308]

@@ -1,4 +1,5 @@
 import Files
+import HTTP1
 package import Settings
 
 extension Route {
