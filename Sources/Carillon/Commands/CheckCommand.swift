@@ -34,9 +34,9 @@ struct CheckCommand: AsyncParsableCommand {
         let reader = try options.reader()
         let configuration = try WholeConfiguration(reading: reader)
         let files = configuration.router.lookAtFiles()
-        let problems = files.problems + files.warnings
-        guard problems.isEmpty else {
-            throw Failure("\(problems.count) files cannot be used\n  " + problems.joined(separator: "\n  "))
+        let unusable = files.problems + files.warnings
+        guard unusable.isEmpty else {
+            throw Failure("\(unusable.count) files cannot be used\n  " + unusable.joined(separator: "\n  "))
         }
         let given = SettingsCatalog.all.filter { reader.origin(of: $0.name) != .default }.count
         try Output.line(
