@@ -107,8 +107,6 @@ import Testing
         let upstream = try FakeUpstream.answering { _ in ok("reached") }
         try await self.withSite(upstream) { browser, _ throws in
             #expect(try browser.ask("TRACE", "/").status == "405")
-            #expect(try browser.ask("GET", "/", [("x", String(repeating: "y", count: 33_000))]).status == "431")
-            #expect(try browser.ask("BREW", "/").status == "501")
             #expect(upstream.connections == 0)
             // The page that comes before the body's end is whole, and the rest of the body is not wanted.
             #expect(try browser.ask("GET", "/%63hannels/", ends: true).status == "400")
@@ -150,7 +148,7 @@ import Testing
             (0..<Int.random(in: 0..<4, using: &generator)).map { _ in parts.randomElement(using: &generator) ?? "" }
                 .joined()
         }
-        for _ in 0..<5_000 {
+        for _ in 0..<1_000 {
             var headers = HPACKHeaders([
                 (":method", Bool.random(using: &generator) ? "POST" : text()), (":scheme", "https"),
                 (":path", "/" + text()), (":authority", "a"),
