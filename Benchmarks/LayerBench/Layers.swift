@@ -1,6 +1,7 @@
 import ChannelLayer
 import Logging
 import RabbitMQLayer
+import RedisLayer
 
 /// The layer of `backend`, with room for whatever is under way: what is measured is speed, not what is dropped.
 func makeLayer(_ backend: String, url: String) throws -> any ChannelLayer {
@@ -8,6 +9,11 @@ func makeLayer(_ backend: String, url: String) throws -> any ChannelLayer {
     limits.capacity = 1_000_000
     let logger = Logger(label: "bench") { StreamLogHandler.standardError(label: $0) }
     switch backend {
+    case "redis":
+        var configuration = RedisLayerConfiguration()
+        configuration.hosts = [try RedisEndpoint(parsing: url)]
+        configuration.limits = limits
+        return RedisLayer(configuration, logger: logger)
     case "rabbitmq":
         var configuration = RabbitMQConfiguration(addresses: [try RabbitMQAddress(url)])
         configuration.limits = limits
