@@ -101,7 +101,7 @@ def script_of_a_send(redis, group):
     """The command that one group send of Carillon is, as Redis saw it, with a message that is different each time."""
     with started(["redis-cli", "-p", redis.port, "monitor"]) as monitor:
         expect(monitor, "OK")
-        run_quietly([harness.ROOT / ".build/release/LayerBench", "send", "redis", redis.url, group, 1, 1])
+        run_quietly([harness.ROOT / ".build/release/LayerBench", "send", "redis", redis.url, group, 2, 1])
         while True:
             line = line_of(monitor)
             if '"EVALSHA"' in line.upper() and group in line and " lua]" not in line:
