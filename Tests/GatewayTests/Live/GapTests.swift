@@ -25,27 +25,21 @@ import Testing
             let sending = try await gateway.open(3, "/channels/send")
             let stream = try await gateway.stream("/channels/send")
             try await gateway.publish("1", to: "news")
+            for browser in ignoring + closing + sending { #expect(try await browser.nextText() == "1") }
+            #expect(try await stream.block()?.hasSuffix("\ndata: 1") == true)
             layer.interrupt()
             #expect(gateway.metric("carillon_gateway_feed_interruptions_total") == 1)
             #expect(await gateway.log.line("The layer was lost; browsers may miss messages").level == .warning)
             layer.restore()
             await gateway.log.line("The layer is back; all groups are followed again")
             for browser in closing {
-                #expect(try await browser.nextText() == "1")
                 #expect(try await browser.next() == .close(.serviceRestart, reason: "gap"))
             }
-            for browser in sending {
-                #expect(try await browser.nextText() == "1")
-                #expect(try await browser.nextText() == #"{"type":"gap"}"#)
-            }
-            #expect(try await stream.block()?.hasSuffix("\ndata: 1") == true)
+            for browser in sending { #expect(try await browser.nextText() == #"{"type":"gap"}"#) }
             #expect(try await stream.block()?.hasSuffix("\ndata: {\"type\":\"gap\"}") == true)
             try await gateway.publish("2", to: "news")
             for browser in sending { #expect(try await browser.nextText() == "2") }
-            for browser in ignoring {
-                #expect(try await browser.nextText() == "1")
-                #expect(try await browser.nextText() == "2")
-            }
+            for browser in ignoring { #expect(try await browser.nextText() == "2") }
         }
     }
 }
