@@ -113,7 +113,7 @@ let package = Package(
         .target(
             name: "Workers",
             dependencies: [
-                "ChannelLayer", "Files", "HTTP1", "JSON", "Settings", "Telemetry", "CAssets",
+                "ChannelLayer", "Files", "HTTP1", "JSON", "Settings", "Sockets", "Telemetry", "CAssets", "CDescriptors",
                 nioCore, nioPosix, logging, metrics, unixSignals,
             ], swiftSettings: features),
         .executableTarget(

@@ -21,7 +21,7 @@ import UnixSignals
 public final class WorkerServer: Sendable {
     private let context: ServerContext
     private let group: any EventLoopGroup
-    private let listener = Mutex<(any Channel)?>(nil)
+    private let listener = Mutex<Listener?>(nil)
 
     /// - Parameters:
     ///   - group: the loops that hold the connections; one or two are plenty, the work is done on the pool's threads.
@@ -53,19 +53,16 @@ public final class WorkerServer: Sendable {
     public func start() async throws {
         try self.context.pool.start(watchedBy: self.group.next())
         let context = self.context
-        let bootstrap = ServerBootstrap(group: self.group)
-            .serverChannelOption(.backlog, value: 4_096)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.autoRead, value: false)
-            .childChannelInitializer { channel in
+        do {
+            let listener = try await Listener.open(
+                context.configuration.listen, mode: context.configuration.socketMode, group: self.group,
+                logger: context.logger
+            ) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(WorkerConnection(context))
                 }
             }
-        do {
-            let channel = try await Listener.open(
-                context.configuration.listen, mode: context.configuration.socketMode, bootstrap)
-            self.listener.withLock { $0 = channel }
+            self.listener.withLock { $0 = listener }
         } catch {
             context.pool.stop()
             throw error
@@ -80,7 +77,7 @@ public final class WorkerServer: Sendable {
 
     /// Where the server listens, with the port that was taken; `nil` before `start`, after `drain`, and when an
     /// inherited socket does not tell.
-    public var boundAddress: SocketAddress? { self.listener.withLock { $0?.localAddress } }
+    public var boundAddress: SocketAddress? { self.listener.withLock { $0?.address } }
 
     /// Where the server listens as settings say it: `http://127.0.0.1:8002`, with the port that was taken.
     private var boundListen: WorkersConfiguration.Listen {
@@ -100,7 +97,7 @@ public final class WorkerServer: Sendable {
             defer { listener = nil }
             return listener
         }
-        try? await listener?.close()  // fails only when it is closed already
+        await listener?.close()
         self.context.beginDrain()
 
         let loop = self.group.next()

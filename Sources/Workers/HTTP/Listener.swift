@@ -1,17 +1,31 @@
 import Glibc
+import Logging
 import NIOCore
 import NIOPosix
+import Telemetry
 
-/// Opens the socket a worker listens on.
-enum Listener {
+/// The socket a worker listens on.
+enum Listener: Sendable {
+    /// Its own.
+    case own(any Channel)
+    /// One that it inherited.
+    case shared(SharedListener)
+
+    /// - Parameter initialize: prepares each accepted connection.
     /// - Throws: `cannotStart`, which names the address and says what to do.
     static func open(
-        _ listen: WorkersConfiguration.Listen, mode: UInt16?, _ bootstrap: ServerBootstrap
-    ) async throws -> any Channel {
+        _ listen: WorkersConfiguration.Listen, mode: UInt16?, group: any EventLoopGroup, logger: Logger,
+        initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) async throws -> Listener {
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 4_096)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelInitializer(initialize)
         do {
             switch listen {
             case .tcp(let host, let port):
-                return try await bootstrap.bind(host: host, port: port).get()
+                return .own(try await bootstrap.bind(host: host, port: port).get())
             case .unix(let path):
                 let channel = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true)
                     .get()
@@ -19,9 +33,19 @@ enum Listener {
                     throw WorkerError(
                         .cannotStart, "The permissions of \(path) cannot be set: \(String(cString: strerror(errno))).")
                 }
-                return channel
+                return .own(channel)
             case .descriptor(let number):
-                return try await bootstrap.withBoundSocket(Listener.duplicate(number)).get()
+                let listener = try SharedListener(number, loop: group.next()) { visitor in
+                    ClientBootstrap(group: group)
+                        .channelOption(.autoRead, value: false)
+                        .channelInitializer(initialize)
+                        .withConnectedSocket(visitor)
+                        .whenFailure { error in
+                            logger.debug("Connection failed", metadata: [LogKey.error: "\(error)"])
+                        }
+                }
+                try listener.start()
+                return .shared(listener)
             }
         } catch let error as WorkerError {
             throw error
@@ -30,21 +54,19 @@ enum Listener {
         }
     }
 
-    /// A copy, so that closing it does not free a low number (0 under supervisord) for the next file opened.
-    private static func duplicate(_ number: CInt) throws(WorkerError) -> CInt {
-        var isListening: CInt = 0
-        var size = socklen_t(MemoryLayout<CInt>.size)
-        guard getsockopt(number, SOL_SOCKET, SO_ACCEPTCONN, &isListening, &size) == 0, isListening != 0 else {
-            throw WorkerError(
-                .cannotStart,
-                "File descriptor \(number) is no listening socket. Under supervisord the program must be an "
-                    + "[fcgi-program:x] with socket=…; under systemd a .socket unit is needed.")
+    /// `nil` when it does not tell.
+    var address: SocketAddress? {
+        switch self {
+        case .own(let channel): channel.localAddress
+        case .shared(let listener): listener.address
         }
-        let copy = fcntl(number, F_DUPFD_CLOEXEC, 3)
-        guard copy >= 0 else {
-            throw WorkerError(
-                .cannotStart, "File descriptor \(number) cannot be used: \(String(cString: strerror(errno))).")
+    }
+
+    /// Takes no more connections.
+    func close() async {
+        switch self {
+        case .own(let channel): try? await channel.close()  // fails only when it is closed already
+        case .shared(let listener): await listener.stop()
         }
-        return copy
     }
 }

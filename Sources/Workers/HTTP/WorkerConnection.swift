@@ -32,6 +32,10 @@ final class WorkerConnection: ChannelInboundHandler {
     private var input = ByteBuffer()
     var timer = ConnectionTimer()
     private var isAdvancing = false
+    /// Nothing has been asked on it yet.
+    private var isFresh = true
+    /// How long a fresh connection is waited for by a server that stops: its visitor cannot know that it stops.
+    private static let lastMoment = TimeAmount.seconds(1)
     /// Of a streamed answer whose length was told: what has not been written yet.
     var missingBytes = 0
 
@@ -124,12 +128,13 @@ final class WorkerConnection: ChannelInboundHandler {
         guard let context = self.context else { return }
         let limits = self.server.configuration
         switch self.assembler.stage {
-        case .nothing where self.server.isDraining:
+        case .nothing where self.server.isDraining && !self.isFresh:
             self.cut()
             return
         case .nothing:
             self.input = ByteBuffer()  // an idle connection holds no memory
-            self.timer.set(.idle, in: limits.idleTimeout, on: context.eventLoop, expired: self.timedOut)
+            let time = self.server.isDraining ? min(limits.idleTimeout, Self.lastMoment) : limits.idleTimeout
+            self.timer.set(.idle, in: time, on: context.eventLoop, expired: self.timedOut)
         case .head:
             // From the first byte to the last: one byte a second must not keep it open.
             self.timer.setUnlessRunning(.head, in: limits.headTimeout, on: context.eventLoop, expired: self.timedOut)
@@ -142,6 +147,7 @@ final class WorkerConnection: ChannelInboundHandler {
     private func begin(_ head: RequestHead, _ body: ByteBuffer) {
         guard let context = self.context else { return }
         self.timer.cancel()
+        self.isFresh = false
         let path: String
         do {
             path = try head.decodedPath()
@@ -190,10 +196,10 @@ final class WorkerConnection: ChannelInboundHandler {
 
     // MARK: closing
 
-    /// Ends after the present answer, or now when there is none.
+    /// Ends after the present answer, or now when there is none. A fresh connection still has a moment to ask.
     func drain() {
         if case .receiving = self.phase, case .nothing = self.assembler.stage, self.input.readableBytes == 0 {
-            self.cut()
+            self.waitForBytes()
         }
     }
 
