@@ -2,6 +2,9 @@
 ///
 /// No script touches what is not a sorted set: who writes something else under one of the layer's names loses it there
 /// or is passed over, and nobody else is harmed.
+///
+/// A script that has written once may go on when memory is full, and removing what is expired is a write. So those that store
+/// messages begin with a command that changes nothing, but is refused then (`SETRANGE` of nothing at a key nobody has).
 enum RedisLayerScripts {
     /// Puts messages into mailboxes, each under its capacity.
     ///
@@ -11,6 +14,7 @@ enum RedisLayerScripts {
     ///     ->     messages that found no room, expired messages that were removed, mailboxes that are none
     static let deposit = RedisScript(
         """
+        redis.call('SETRANGE', KEYS[1] .. '$memory', 0, '')
         local count = tonumber(ARGV[3])
         local full, old, foreign = 0, 0, 0
         local place = 4
@@ -49,6 +53,7 @@ enum RedisLayerScripts {
     ///     ->     as `deposit`
     static let sendToGroup = RedisScript(
         """
+        redis.call('SETRANGE', KEYS[1] .. '$memory', 0, '')
         redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, ARGV[2])
         local mailboxes, names = {}, {}
         for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
