@@ -17,6 +17,7 @@ MIRROR = '''
 import json
 
 def application(environ, start_response):
+    open(__file__ + ".begun", "w").close()
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)).decode()
     seen = {name: value for name, value in environ.items() if isinstance(value, str)}
     start_response("200 OK", [("Content-Type", "application/json")])
@@ -146,3 +147,25 @@ def test_files_that_cannot_be_used_are_told_by_check(site, tmp_path):
         done = run("check", tmp_path / "settings.json")
         assert done.returncode == 1 and text in done.stdout + done.stderr
     assert ask("GET", f"http://127.0.0.1:{site.plain_port}/").status == 200
+
+
+def test_a_stopping_router_finishes_what_runs_in_http2(servers):
+    site = Site(servers)
+    running = subprocess.Popen(
+        [needed("curl", "curl"), "--silent", "--http2", "--cacert", site.authority.file, "--resolve",
+         f"example.org:{site.port}:127.0.0.1", "-T", "-", "-H", "Content-Length: 6", f"https://example.org:{site.port}/"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        running.stdin.write("abc")
+        running.stdin.flush()
+        wait_for((site.folder / "mirror.py.begun").exists, "the request is under way")
+        site.router.send(signal.SIGTERM)
+        wait_for(lambda: "Draining" in site.router.log_text(), "it drains")
+        running.stdin.write("def")
+        running.stdin.close()
+        assert json.loads(running.stdout.read())["body"] == "abcdef"
+        assert site.router.wait() == 0
+    finally:
+        running.kill()
+        running.wait()
+        running.stdout.close()
