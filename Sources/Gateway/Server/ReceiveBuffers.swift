@@ -17,10 +17,13 @@ struct ReceiveBuffers: RecvByteBufferAllocator {
 
     func buffer(allocator: ByteBufferAllocator) -> ByteBuffer { allocator.buffer(capacity: self.size) }
 
-    /// Larger for one who fills it, and small again after that.
+    /// Larger for one who fills it, so that a burst is one read and goes out joined; smaller for one who needs a quarter.
     mutating func record(actualReadBytes: Int) -> Bool {
-        let isFull = actualReadBytes >= self.size
-        self.size = isFull ? min(max(self.size &* 2, Self.least), Self.most) : Self.least
+        if actualReadBytes >= self.size {
+            self.size = min(max(self.size &* 2, Self.least), Self.most)
+        } else if actualReadBytes < self.size / 4 {
+            self.size = max(self.size / 2, Self.least)
+        }
         // "The next one may be larger": the kept one is not taken then.
         return true
     }

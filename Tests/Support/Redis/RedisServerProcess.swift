@@ -120,14 +120,12 @@ public final class RedisServerProcess: Sendable {
     }
 
     private func launch() throws -> Running {
-        // Sockets of other tests are closed first: a server that kept one open would hide that it was closed.
         let script = """
-            for file in /proc/$$/fd/*; do [ "${file##*/}" -le 2 ] || eval "exec ${file##*/}>&-"; done
             sh -c 'echo $$; exec redis-server "$@"' sh "$@" & server=$!; exec > /dev/null 2>&1
             read -r _; kill -CONT $server; kill -KILL $server
             """
         let mode = self.isSentinel ? ["--sentinel"] : []
-        let shell = try ChildShell(["/bin/bash", "-c", script, "sh", self.directory + "/redis.conf"] + mode)
+        let shell = try ChildShell(["/bin/sh", "-c", script, "sh", self.directory + "/redis.conf"] + mode)
         let lines = LineReader(shell.output)
         guard let server = lines.next().flatMap({ pid_t($0) }) else {
             close(shell.input)
