@@ -116,7 +116,9 @@ final class RedisCluster: RedisPubSubTransport {
         case .refused(let topic, let error, let isNew):
             // Whoever waits for a new one looks elsewhere himself.
             guard error.code == .moved, !isNew else { return }
-            self.gaps.begin(Self.moving, error)
+            // One that was never confirmed there, or is confirmed elsewhere by now, missed nothing.
+            let isMissed = self.state.withLock { $0.confirmed.contains(topic) && $0.places[topic] == address }
+            if isMissed { self.gaps.begin(Self.moving, error) }
             self.move(topic, from: address, error)
         }
     }
