@@ -81,3 +81,26 @@ def test_the_page_recovers_by_itself_from_a_killed_gateway(servers, tabs, unique
     for tab in both:
         tab.wait_for(f"document.querySelector('#jobs li[data-job=\"{unique}\"][data-state=done]') !== null")
     assert (site.router.is_running, site.worker.is_running) == (True, True)
+
+
+def test_a_job_goes_on_while_its_gateway_is_killed(servers, tabs, redis, unique):
+    layer = {"backend": "redis", "config": {"hosts": [redis.url], "prefix": unique}}
+    site = Site(servers, routes=[GROUPS], demo=True, layer=layer)
+    both = open_both(tabs, site.address)
+    both[0].click("#start")
+    job = both[0].wait_for("document.querySelector('#jobs li')?.dataset.job")
+    for tab in both:
+        wait_for(lambda: (bar(tab, job) or 0) >= 2, "a tab shows the second step")
+    site.gateway.kill()
+    site.gateway.start()
+    for tab, transport in zip(both, ("websocket", "eventstream")):
+        wait_until_live(tab, transport)
+    # The worker was not held up: its answer, which needs no gateway, is whole.
+    wait_for(lambda: "end of the answer" in both[0].text("#answer"), "the job's own answer ends")
+    assert "job.done" in both[0].text("#answer")
+    # And the next job is live again in both.
+    both[1].click("#start")
+    for tab in both:
+        tab.wait_for("Array.from(document.querySelectorAll('#jobs li')).some(job =>"
+                     f" job.dataset.job !== {json.dumps(job)} && job.dataset.state === 'done')")
+    assert (site.router.is_running, site.worker.is_running) == (True, True)

@@ -240,8 +240,20 @@ package final class HubShard: @unchecked Sendable {
         }
     }
 
-    /// The layer was away: those whose route wants to know are told, a slice of them in each loop turn.
-    func tellGap() { self.tellGap(Array(self.sessions)[...]) }
+    /// The layer was away: those whose route wants to know are told, a slice of them in each loop turn, and after what was
+    /// said before.
+    func tellGap() {
+        self.drain()
+        while let list = self.queued.popFirst() {
+            while list.hasWork { self.count(list.advance(limit: .max)) }
+            list.isQueued = false
+        }
+        while let session = self.staged.popFirst() {
+            self.count(1)
+            session.flushStaged()
+        }
+        self.tellGap(Array(self.sessions)[...])
+    }
 
     private func tellGap(_ sessions: ArraySlice<Session>) {
         for session in sessions.prefix(self.slice) { session.tellGap() }
