@@ -10,6 +10,8 @@ public final class RabbitMQProcess: Sendable {
     /// Its files; gone with it.
     public let folder: String
     private let node: String
+    /// Whether another node's port mapper is used.
+    private let isJoining: Bool
     private let environment: [String: String]
     private let running = Mutex<(process: Process, leash: Pipe)?>(nil)
 
@@ -25,33 +27,49 @@ public final class RabbitMQProcess: Sendable {
         return try await start.value
     }
 
-    /// - Parameter configuration: makes the lines of `rabbitmq.conf`, given the folder of the node's files.
+    /// - Parameters:
+    ///   - cluster: a running node, with which this one is to be one broker. It must be the last one to end.
+    ///   - configuration: makes the lines of `rabbitmq.conf`, given the folder of the node's files.
     public static func started(
-        configuration: (_ folder: String) throws -> String = { _ in "" }
+        joining cluster: RabbitMQProcess? = nil, configuration: (_ folder: String) throws -> String = { _ in "" }
     ) async throws -> RabbitMQProcess {
-        let broker = try RabbitMQProcess(configuration: configuration)
+        let broker = try RabbitMQProcess(joining: cluster, configuration: configuration)
         try await broker.start()
         return broker
     }
 
     /// - Throws: when the Debian package is missing.
-    private init(configuration: (_ folder: String) throws -> String) throws {
+    private init(joining cluster: RabbitMQProcess?, configuration: (_ folder: String) throws -> String) throws {
         guard FileManager.default.fileExists(atPath: Self.program("rabbitmq-server")) else {
             throw RabbitMQProcessError("install the Debian package rabbitmq-server (make test does)")
         }
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("carillon-mq-\(UUID().uuidString)")
             .path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        for (name, text) in [("rabbitmq.conf", try configuration(folder)), ("plugins", "[].\n"), ("env.conf", "")] {
+        var lines = try configuration(folder)
+        if let cluster {
+            lines += """
+
+                cluster_formation.peer_discovery_backend = classic_config
+                cluster_formation.classic_config.nodes.1 = \(cluster.node)
+
+                """
+            // Nodes of one cluster know each other by it.
+            let cookie = "\(folder)/.erlang.cookie"
+            try FileManager.default.copyItem(atPath: "\(cluster.folder)/.erlang.cookie", toPath: cookie)
+        }
+        for (name, text) in [("rabbitmq.conf", lines), ("plugins", "[].\n"), ("env.conf", "")] {
             try text.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
         }
         self.folder = folder
+        self.isJoining = cluster != nil
+        let mapperPort = try cluster?.environment["ERL_EPMD_PORT"] ?? "\(Self.freePort())"
         self.port = try Self.freePort()
         self.node = "carillon\(self.port)@localhost"
         self.environment = [
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": folder, "LANG": "C.UTF-8",
-            "ERL_EPMD_PORT": "\(try Self.freePort())", "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": mapperPort, "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": self.node, "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": "\(self.port)", "RABBITMQ_DIST_PORT": "\(try Self.freePort())",
             "RABBITMQ_CONF_ENV_FILE": "\(folder)/env.conf", "RABBITMQ_CONFIG_FILE": "\(folder)/rabbitmq.conf",
@@ -78,7 +96,7 @@ public final class RabbitMQProcess: Sendable {
         process.arguments = [
             "-c",
             """
-            epmd -port $ERL_EPMD_PORT -address 127.0.0.1 & mapper=$!
+            \(self.isJoining ? "mapper=" : "epmd -port $ERL_EPMD_PORT -address 127.0.0.1 & mapper=$!")
             setsid \(Self.program("rabbitmq-server")) </dev/null >>"$HOME/log" 2>&1 & server=$!
             echo $server >"$HOME/group"
             rm -f "$HOME/keep"
@@ -98,15 +116,25 @@ public final class RabbitMQProcess: Sendable {
         try await Self.poll("RabbitMQ answers: see \(self.folder)/log", seconds: 120) { self.answers() }
     }
 
-    /// Ends it at once, as a power cut does.
+    /// Ends it at once, as a power cut does. It can be started again, with its files.
     public func kill() async throws {
+        _ = FileManager.default.createFile(atPath: "\(self.folder)/keep", contents: nil)
+        try await self.cutOff()
+    }
+
+    /// Ends it for good, with its files.
+    public func end() async throws {
+        try await self.cutOff()
+        try? FileManager.default.removeItem(atPath: self.folder)
+    }
+
+    private func cutOff() async throws {
         guard
             let (process, leash) = self.running.withLock({ running in
                 defer { running = nil }
                 return running
             })
         else { return }
-        _ = FileManager.default.createFile(atPath: "\(self.folder)/keep", contents: nil)
         try leash.fileHandleForWriting.close()
         try await Self.poll("RabbitMQ is gone", seconds: 30) { !process.isRunning && !self.answers() }
     }
