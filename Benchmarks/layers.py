@@ -16,10 +16,12 @@ import pathlib
 import re
 import shlex
 import site
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import harness
@@ -118,6 +120,28 @@ def redis_benchmark(redis, words, messages, pipeline=1_000):
     return {"per_second": float(output.strip().splitlines()[-1].split('","')[1])}
 
 
+@contextlib.contextmanager
+def listening(redis, topic):
+    """A subscriber that throws away what it hears, as cheaply as that can be done."""
+    with socket.create_connection(("127.0.0.1", redis.port)) as connection:
+        connection.sendall(f"SUBSCRIBE {topic}\r\n".encode())
+        connection.recv(4096)
+        room = bytearray(1 << 20)
+
+        def drain():
+            with contextlib.suppress(OSError):
+                while connection.recv_into(room):
+                    pass
+
+        thread = threading.Thread(target=drain)
+        thread.start()
+        try:
+            yield
+        finally:
+            connection.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
 def run_quietly(command):
     finished = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
     if finished.returncode:
@@ -184,8 +208,12 @@ def measure_redis(arguments, folder):
             if arguments.only and backend not in arguments.only:
                 continue
             results[backend] = speed(backend, title, redis.url, many, few, arguments.rounds)
-            words = script_of_a_send(redis, "limit") if backend == "redis" else ["publish", "limit", "__rand_int__" + "x" * 128]
+            words = script_of_a_send(redis, "limit") if backend == "redis" else ["publish", "limit", "__rand_int__" + "x" * 116]
             results[backend]["limit"] = best(lambda: redis_benchmark(redis, words, many), arguments.rounds)
+            if backend == "redis_pubsub":
+                with listening(redis, "limit"):
+                    heard = best(lambda: redis_benchmark(redis, words, many), arguments.rounds)
+                results[backend]["heard_limit"] = heard
             config = {"hosts": [redis.url]}
             results[backend].update(browsers(backend, redis.url, config, arguments))
         return results
@@ -254,13 +282,15 @@ def rows(backend, found):
     ours, theirs, together, limit = (
         found[name]["per_second"] for name in ("carillon", "python", "python16", "limit"))
     extra = {part: (values["layer"] - values["memory"]) / 1000 for part, values in found["latency_us"].items()}
-    title = TITLES[backend]
+    title, heard = TITLES[backend], found.get("heard_limit", {}).get("per_second")
     lines = [
         (f"{title}: group sends end to end, against Python awaiting each ({ours:.0f} to {theirs:.0f} a second)",
          ours / theirs, "×", times, False),
         (f"{title}: the same against Python sending 16 at a time ({together:.0f} a second)", ours / together, "×", times,
          False),
         (f"{title}: the same against the broker's own limit ({limit:.0f} a second)", ours / limit, "×", share, False),
+        *([(f"{title}: the same against that with one who hears it ({heard:.0f} a second)", ours / heard, "×", None, False)]
+          if heard else []),
         (f"{title}: publish to browser, p50 above the memory layer", extra["p50"], " ms", p50, True),
         (f"{title}: publish to browser, p99 above the memory layer", extra["p99"], " ms", p99, True),
         (f"{title}: deliveries missing of a burst of 10 000 by Python to 1 000 browsers "
@@ -269,6 +299,9 @@ def rows(backend, found):
     if "idle_cpu_percent" in found:
         lines.append((f"{title}: CPU of an idle gateway", found["idle_cpu_percent"], " % of a core", 0.5, True))
     for what, value, unit, goal, is_most in lines:
+        if goal is None:
+            yield [what, f"{value:.2f}{unit}", "", ""]
+            continue
         reached = value <= goal if is_most else value >= goal
         yield [what, f"{value:.2f}{unit}", f"at {'most' if is_most else 'least'} {goal:g}{unit}",
                "yes" if reached else "**no**"]

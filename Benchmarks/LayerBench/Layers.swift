@@ -14,6 +14,10 @@ func makeLayer(_ backend: String, url: String) throws -> any ChannelLayer {
         configuration.hosts = [try RedisEndpoint(parsing: url)]
         configuration.limits = limits
         return RedisLayer(configuration, logger: logger)
+    case "redis_pubsub":
+        var configuration = RedisPubSubConfiguration()
+        configuration.hosts = [try RedisEndpoint(parsing: url)]
+        return RedisPubSubLayer(configuration, logger: logger)
     case "rabbitmq":
         var configuration = RabbitMQConfiguration(addresses: [try RabbitMQAddress(url)])
         configuration.limits = limits
