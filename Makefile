@@ -14,7 +14,7 @@ PROGRAM := .build/release/carillon
 ARGS ?=
 
 BUILD_PACKAGES := zlib1g-dev libhiredis-dev librabbitmq-dev pkg-config
-TEST_PACKAGES := python3 python3-venv redis-server rabbitmq-server nginx supervisor chromium curl php-fpm node:nodejs
+TEST_PACKAGES := python3 cc:gcc python3-venv redis-server rabbitmq-server nginx supervisor chromium curl php-fpm node:nodejs
 SOURCES := Package.swift Sources Tests Benchmarks/Micro
 
 .PHONY: run build install deb test conformance bench lint format docs clean

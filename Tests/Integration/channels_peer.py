@@ -65,10 +65,6 @@ class Peer:
         """All keys of the first host."""
         return self._call("keys")
 
-    def burst(self, group, count):
-        """Sends `count` messages with their number as "text", one after the other as fast as the layer takes them."""
-        return self._call("burst", group, count)
-
 
 def as_bytes(value):
     """Bytes inside a message of a test."""
@@ -116,10 +112,6 @@ async def _serve(arguments):
         if name == "keys":
             keys = await layer.connection(0).keys("*")
             return [key.decode(errors="replace") for key in keys]
-        if name == "burst":
-            for number in range(values[1]):
-                await layer.group_send(values[0], {"type": "chat.message", "text": str(number)})
-            return None
         return await getattr(layer, name)(*values)
 
     loop = asyncio.get_running_loop()

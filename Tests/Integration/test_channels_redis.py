@@ -149,20 +149,6 @@ def test_several_hosts_divide_the_work_as_python_does(servers, unique, hosts):
                 assert peer.receive(channel)["data"] == "from here"
 
 
-def test_a_burst_of_python_reaches_every_browser(servers, unique):
-    """10 000 group messages as fast as Python sends them, capacity as it is by default, one gateway."""
-    redis = servers.redis()
-    site = Site(servers, routes=[ROOM], layer=layer([redis.url]))
-    browsers = [site.browser(f"/channels/rooms/{unique}") for _ in range(20)]
-    with channels_peer.Peer([redis.url], {}) as peer:
-        peer.burst(unique, 10_000)
-        for browser in browsers:
-            assert [int(browser.read()) for _ in range(10_000)] == list(range(10_000))
-    for browser in browsers:
-        browser.close()
-    assert site.gateway.metric("carillon_layer_dropped_messages_total") == 0
-
-
 def test_garbage_under_our_keys_harms_nobody(servers, unique):
     import redis as client
 

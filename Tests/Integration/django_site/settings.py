@@ -1,5 +1,6 @@
 """Settings; what differs between tests comes from the environment."""
 
+import json
 import os
 
 SECRET_KEY = "a-secret-of-the-tests-and-of-nobody-else"
@@ -13,7 +14,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 ]
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["SITE_DATABASE"]}}
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ.get("SITE_DATABASE", ":memory:")}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SESSION_ENGINE = os.environ.get("SITE_SESSIONS", "django.contrib.sessions.backends.db")
 SESSION_COOKIE_NAME = os.environ.get("SITE_COOKIE", "sessionid")
@@ -32,3 +33,6 @@ TEMPLATES = [{
     },
 }]
 USE_TZ = True
+if "SITE_LAYERS" in os.environ:
+    INSTALLED_APPS.append("channels")
+    CHANNEL_LAYERS = json.loads(os.environ["SITE_LAYERS"])
