@@ -5,33 +5,33 @@
 public struct HTTP1Error: Error, Sendable, Hashable, CustomStringConvertible {
     public enum Code: String, Sendable, Hashable {
         /// 400: the first line of a request is malformed.
-        case badRequestLine
+        case badRequestLine = "bad_request_line"
         /// 501: a method that is not in the table of those that are known.
-        case unknownMethod
+        case unknownMethod = "unknown_method"
         /// 505: HTTP, but neither 1.1 nor 1.0.
-        case unsupportedVersion
+        case unsupportedVersion = "unsupported_version"
         /// 414.
-        case targetTooLong
+        case targetTooLong = "target_too_long"
         /// The first line of a response is malformed.
-        case badStatusLine
+        case badStatusLine = "bad_status_line"
         /// 400: a field line is malformed.
-        case badField
+        case badField = "bad_field"
         /// 431.
-        case headTooLarge, tooManyFields
+        case headTooLarge = "head_too_large", tooManyFields = "too_many_fields"
         /// 400: `Host` is missing, malformed or there twice.
-        case badHost
+        case badHost = "bad_host"
         /// 400: lengths that two readers could understand differently.
-        case badFraming
+        case badFraming = "bad_framing"
         /// 501, or 400 when the body's end could not be told: a transfer coding other than `chunked`.
-        case badTransferCoding
+        case badTransferCoding = "bad_transfer_coding"
         /// 400: a chunk's line, end or trailer is malformed.
-        case badChunk
+        case badChunk = "bad_chunk"
         /// 413.
-        case bodyTooLarge
+        case bodyTooLarge = "body_too_large"
         /// The input ended inside a message.
-        case endedEarly
+        case endedEarly = "ended_early"
         /// 400: percent-encoding that is malformed or hides no text.
-        case badEncoding
+        case badEncoding = "bad_encoding"
     }
 
     public let code: Code

@@ -6,15 +6,15 @@ package struct UpstreamError: Error, Equatable, CustomStringConvertible, Sendabl
         /// Connections are at their limit and the queue is full, or its time was over; nothing was sent.
         case overloaded
         /// The first byte of the answer, or its next byte, did not come in time.
-        case timedOut
+        case timedOut = "timed_out"
         /// The connection ended before the first byte of an answer.
-        case closedBeforeAnswer
+        case closedBeforeAnswer = "closed_before_answer"
         /// The connection ended in the head or the body of the answer.
-        case closedInAnswer
+        case closedInAnswer = "closed_in_answer"
         /// What came is no HTTP/1.1 answer to this request.
-        case badAnswer
+        case badAnswer = "bad_answer"
         /// The answer's body is longer than asked for.
-        case tooLarge
+        case tooLarge = "too_large"
         /// The one who asked no longer wants it, or the client is shut down.
         case cancelled
     }

@@ -74,6 +74,7 @@ import Testing
             minfds=131072 ; enough
             [program:carillon-gateway]
             command=/usr/local/bin/carillon gateway
+            user=carillon
             stopwaitsecs=30
             [eventlistener:agent]
             command=carillon agent
@@ -88,9 +89,11 @@ import Testing
             minfds=1024
             [program:carillon-gateway]
             command=/usr/local/bin/carillon gateway
+            user=carillon
             stopsignal=KILL
             [fcgi-program:worker]
             command=carillon worker --fd 0
+            user=carillon
             stopwaitsecs=60
             [group:all]
             programs=carillon-gateway, worker
@@ -98,6 +101,67 @@ import Testing
             command=carillon agent
             """
         let findings = self.supervisor.findings(in: text)
-        #expect(findings.map(\.line) == [2, 3, 5, 11, 11, 10])
+        #expect(findings.map(\.line) == [2, 3, 6, 13, 13, 12])
+    }
+
+    @Test(arguments: [
+        ("proxy_set_header Host $http_host;", "proxy_set_header Host $proxy_host;", 6, "which host"),
+        ("server {", "server { listen 8080;", nil, nil),
+        ("proxy_set_header Host $http_host;", "proxy_set_header Host $host;", nil, nil),
+        ("server {", "server { server_name example.org _ *.example.com;", nil, nil),
+    ]) func theHostMustReachTheGateway(_ old: String, _ new: String, _ line: Int?, _ text: String?) {
+        let findings = self.nginx.findings(in: Self.good.replacing(old, with: new))
+        #expect(findings.map(\.line) == (line.map { [$0] } ?? []))
+        #expect(text.map { findings.first?.text.contains($0) == true } ?? true)
+    }
+
+    @Test func aHostWithoutItsPortIsNotTheOneOfThePage() {
+        let text = Self.good.replacing("$http_host", with: "$host")
+            .replacing("server {", with: "server { listen [::]:8443 ssl;")
+        #expect(self.nginx.findings(in: text).map(\.line) == [6])
+    }
+
+    @Test func aSiteWhosePagesWouldBeRefusedIsNamed() {
+        let nginx = NginxCheck(
+            prefix: "/channels/", pingInterval: .seconds(25),
+            allowedOrigins: ["https://example.org:8443", ".example.net", "example.com"], path: "site.conf")
+        let text = Self.good.replacing(
+            "server {", with: "server { server_name _ example.org a.example.net EXAMPLE.com www.example.com *.x.org;")
+        let findings = nginx.findings(in: text)
+        #expect(findings.count == 1)
+        #expect(findings.first?.text.contains("www.example.com") == true)
+        #expect(findings.first?.line == 3)
+    }
+
+    @Test func entriesAndSettingsMustNameTheSameSockets() {
+        let check = SupervisorCheck(
+            connectionLimit: 100, drainTime: .seconds(20), gatewaySockets: ["/run/g-0.sock", "/run/g-1.sock"],
+            workerSockets: ["/run/w.sock"], path: "s.conf")
+        func text(gateways: Int, socket: String, owner: String) -> String {
+            """
+            [program:gateway]
+            command=carillon gateway --unix-socket /run/g-%(process_num)d.sock --log-level info
+            user=carillon
+            numprocs=\(gateways)
+            stopwaitsecs=30
+            [fcgi-program:worker]
+            socket=unix://\(socket)
+            command=carillon worker --fd 0
+            user=carillon
+            stopwaitsecs=30
+            \(owner)
+            """
+        }
+        let owner = "socket_owner=carillon:carillon"
+        #expect(check.findings(in: text(gateways: 2, socket: "/run/w.sock", owner: owner)) == [])
+        #expect(check.findings(in: text(gateways: 3, socket: "/run/w.sock", owner: owner)).map(\.line) == [2])
+        #expect(check.findings(in: text(gateways: 1, socket: "/run/w.sock", owner: owner)).map(\.line) == [1])
+        #expect(check.findings(in: text(gateways: 2, socket: "/run/x.sock", owner: "")).map(\.line) == [7, 7])
+    }
+
+    @Test func whatWouldRunAsRootIsNamed() {
+        let entry = "[program:router]\ncommand=carillon router\nstopwaitsecs=30\n"
+        #expect(self.supervisor.findings(in: entry).map(\.line) == [1])
+        #expect(self.supervisor.findings(in: "[supervisord]\nminfds=20000\nuser=carillon\n" + entry) == [])
     }
 }

@@ -6,6 +6,8 @@ struct NginxCheck {
     let prefix: String
     /// `gateway.ping_interval`.
     let pingInterval: Duration
+    /// `gateway.allowed_origins`.
+    var allowedOrigins = ["self"]
     let path: String
 
     /// All findings in the servers of a configuration that pass the prefix on to somebody.
@@ -40,7 +42,7 @@ struct NginxCheck {
         }
         guard location.block.contains(where: { $0.name == "proxy_pass" }) else { return [] }
         return self.upgradeFindings(location, levels) + self.timeFindings(location, levels)
-            + self.hostFindings(location, levels)
+            + self.hostFindings(location, levels, server) + self.originFindings(server)
     }
 
     /// The location that nginx takes for `path`: an exact one, else the longest prefix. Regular expressions are not looked at.
@@ -109,15 +111,58 @@ struct NginxCheck {
         return findings
     }
 
-    private func hostFindings(_ location: NginxDirective, _ levels: [[NginxDirective]]) -> [Finding] {
+    private func hostFindings(
+        _ location: NginxDirective, _ levels: [[NginxDirective]], _ server: NginxDirective
+    ) -> [Finding] {
         let headers = self.headers(levels)
-        guard headers["host"] == nil, headers["x-forwarded-host"] == nil else { return [] }
+        let trouble: String
+        switch headers["x-forwarded-host"] ?? headers["host"] {
+        case nil, "$proxy_host":
+            trouble = "the gateway does not learn which host browsers asked for, and refuses all pages"
+        case "$host" where Self.hasUnusualPort(server):
+            trouble = "$host is without the port that browsers asked for, and the gateway refuses all pages"
+        default: return []
+        }
         return [
             self.finding(
-                location.line,
-                "the gateway does not learn which host browsers asked for, and refuses all pages (403, origin): add "
-                    + "\"proxy_set_header Host $http_host;\"")
+                location.line, "\(trouble) (403, origin): add \"proxy_set_header Host $http_host;\"")
         ]
+    }
+
+    /// Whether browsers name a port in their requests.
+    private static func hasUnusualPort(_ server: NginxDirective) -> Bool {
+        server.block.filter { $0.name == "listen" }.contains { listen in
+            let address = listen.arguments.first ?? ""
+            let port = address.split(separator: ":").last.flatMap { Int($0) } ?? 80
+            return !address.hasPrefix("unix:") && port != 80 && port != 443
+        }
+    }
+
+    /// Names whose own pages the gateway would refuse.
+    private func originFindings(_ server: NginxDirective) -> [Finding] {
+        guard !self.allowedOrigins.contains(where: { $0 == "self" || $0 == "*" }) else { return [] }
+        let names = server.block.filter { $0.name == "server_name" }
+        return names.flatMap { directive in
+            directive.arguments.filter { Self.isPlainName($0) && !self.allows($0) }.map { name in
+                self.finding(
+                    directive.line,
+                    "pages of \(name) would be refused (403, origin): gateway.allowed_origins names neither it nor \"self\"")
+            }
+        }
+    }
+
+    /// Whether it is a name that can be looked for: no catch-all, pattern or regular expression.
+    private static func isPlainName(_ name: String) -> Bool {
+        name.contains(".") && !name.contains(where: { "*~$_\"".contains($0) })
+    }
+
+    private func allows(_ name: String) -> Bool {
+        self.allowedOrigins.contains { entry in
+            let authority = entry.split(separator: "/").last ?? ""
+            let host = authority.prefix { $0 != ":" }.lowercased()
+            let name = name.lowercased()
+            return host.hasPrefix(".") ? name.hasSuffix(host) || name == host.dropFirst() : name == host
+        }
     }
 
     // MARK: nginx's inheritance

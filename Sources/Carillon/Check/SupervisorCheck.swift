@@ -6,6 +6,10 @@ struct SupervisorCheck {
     let connectionLimit: Int
     /// The longest `drain_time` of the parts.
     let drainTime: Duration
+    /// The Unix sockets of `router.gateways.upstreams`.
+    var gatewaySockets: Set<String> = []
+    /// Those of the router's workers and pools.
+    var workerSockets: Set<String> = []
     let path: String
 
     /// Descriptors a gateway has beside its browsers' sockets: listeners, the layer, logs.
@@ -18,7 +22,9 @@ struct SupervisorCheck {
         if let supervisord = sections.first(where: { $0.name == "supervisord" }) {
             findings += self.limitFindings(supervisord)
         }
-        for program in carillons { findings += self.programFindings(program) }
+        let isRoot = sections.first { $0.name == "supervisord" }?["user"] == nil
+        for program in carillons { findings += self.programFindings(program, supervisordIsRoot: isRoot) }
+        findings += self.gatewayFindings(carillons) + carillons.flatMap(self.sharedSocketFindings)
         for group in sections where group.name.hasPrefix("group:") {
             findings += self.groupFindings(group, sections)
         }
@@ -38,7 +44,7 @@ struct SupervisorCheck {
         ]
     }
 
-    private func programFindings(_ program: Section) -> [Finding] {
+    private func programFindings(_ program: Section, supervisordIsRoot: Bool) -> [Finding] {
         var findings: [Finding] = []
         let command = program["command"]?.value ?? ""
         if command.contains(" agent") {
@@ -54,6 +60,10 @@ struct SupervisorCheck {
                         "buffer_size \(size) loses events when a group restarts; wanted 1000"))
             }
             return findings
+        }
+        if supervisordIsRoot, program["user"] == nil {
+            findings.append(
+                Finding(self.path, program.line, "[\(program.name)] would run as root: add user=carillon"))
         }
         let stopWait = program["stopwaitsecs"]
         let seconds = stopWait.flatMap { Int64($0.value) } ?? 10
@@ -78,6 +88,65 @@ struct SupervisorCheck {
                 self.path, group["programs"]?.line ?? group.line,
                 "[fcgi-program:\(name)] gets no socket when it stands in a [group]: take it out")
         }
+    }
+
+    // MARK: Who finds whom
+
+    /// Gateways that the router does not know, and the other way round.
+    private func gatewayFindings(_ programs: [Section]) -> [Finding] {
+        let started = programs.flatMap { program in
+            Self.gatewaySockets(of: program).map { (path: $0, program: program) }
+        }
+        guard !started.isEmpty else { return [] }
+        let unknown = started.filter { !self.gatewaySockets.contains($0.path) }.map { path, program in
+            Finding(
+                self.path, program["command"]?.line ?? program.line,
+                "the gateway at \(path) gets no browsers: router.gateways.upstreams does not name unix://\(path)")
+        }
+        let missing = self.gatewaySockets.subtracting(started.map(\.path)).sorted().map { path in
+            Finding(
+                self.path, started.first?.program.line,
+                "no gateway listens at \(path), which router.gateways.upstreams names: see numprocs and --unix-socket")
+        }
+        return unknown + missing
+    }
+
+    /// Where the processes of an entry listen: the path after `--unix-socket`, with supervisord's number of each process.
+    private static func gatewaySockets(of program: Section) -> [String] {
+        let words = (program["command"]?.value ?? "").split(separator: " ")
+        guard words.contains("gateway"), let flag = words.firstIndex(where: { ["--unix-socket", "-u"].contains($0) }),
+            words.index(after: flag) < words.endIndex
+        else { return [] }
+        let path = String(words[words.index(after: flag)])
+        let count = program["numprocs"].flatMap { Int($0.value) } ?? 1
+        let first = program["numprocs_start"].flatMap { Int($0.value) } ?? 0
+        guard (1...1_024).contains(count), (0...1_000_000).contains(first) else { return [] }
+        return (first..<first + count).map { number in
+            let digits = String(number)
+            let padded = String(repeating: "0", count: max(2 - digits.count, 0)) + digits
+            return path.replacing("%(process_num)d", with: digits).replacing("%(process_num)02d", with: padded)
+        }
+    }
+
+    /// The socket that workers share: whose it is, and whether the router asks there.
+    private func sharedSocketFindings(_ program: Section) -> [Finding] {
+        guard program.name.hasPrefix("fcgi-program:"), let socket = program["socket"],
+            let path = socket.value.wholeMatch(of: /unix:\/\/(\/.*)/)?.1
+        else { return [] }
+        var findings: [Finding] = []
+        if program["user"] != nil, program["socket_owner"] == nil {
+            findings.append(
+                Finding(
+                    self.path, socket.line,
+                    "\(path) would be supervisord's own, and closed to the router: add socket_owner=carillon:carillon"))
+        }
+        if !self.workerSockets.contains(String(path)) {
+            findings.append(
+                Finding(
+                    self.path, socket.line,
+                    "nobody asks the workers at \(path): neither router.workers nor router.pools has unix://\(path)"))
+        }
+        return findings
     }
 
     // MARK: The file

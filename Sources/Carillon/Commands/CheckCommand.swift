@@ -1,6 +1,7 @@
 import ArgumentParser
 import NIOCore
 import Settings
+import Upstream
 
 /// `carillon check`: every fault of the settings at once, without serving anything, and what the layer's broker,
 /// nginx, supervisord and this host would not let work.
@@ -70,7 +71,8 @@ extension NginxCheck {
     init(_ configuration: WholeConfiguration, path: String) {
         self.init(
             prefix: configuration.gateway.pathPrefix,
-            pingInterval: .seconds(configuration.gateway.session.pingInterval), path: path)
+            pingInterval: .seconds(configuration.gateway.session.pingInterval),
+            allowedOrigins: configuration.gateway.allowedOrigins, path: path)
     }
 }
 
@@ -80,9 +82,17 @@ extension SupervisorCheck {
             configuration.gateway.drainTime, configuration.routerDrainTime,
             .nanoseconds(configuration.site.drainTime.nanoseconds),
         ]
+        let pools = [configuration.router.workers] + configuration.router.pools.map(\.upstreams)
         self.init(
-            connectionLimit: configuration.gateway.limits.total, drainTime: drains.max() ?? .zero, path: path)
+            connectionLimit: configuration.gateway.limits.total, drainTime: drains.max() ?? .zero,
+            gatewaySockets: Set(configuration.router.gateways.compactMap { $0.address?.socketPath }),
+            workerSockets: Set(pools.flatMap(\.addresses).compactMap(\.socketPath)), path: path)
     }
+}
+
+extension UpstreamAddress {
+    /// `nil` when it is no Unix socket.
+    fileprivate var socketPath: String? { if case .unix(let path) = self { path } else { nil } }
 }
 
 extension HostCheck {

@@ -82,7 +82,8 @@ enum LayerChoice {
     /// Why its broker cannot be used; none when it answers, or there is none.
     func problems() async -> [String] {
         switch self {
-        case .memory, .rabbitMQ: []
+        case .memory: []
+        case .rabbitMQ(let configuration): await RabbitMQLayer.problems(reaching: configuration)
         case .redis(let configuration): await RedisLayer.problems(reaching: configuration.hosts)
         }
     }

@@ -77,9 +77,7 @@ extension Handshake {
     package func checkIsLocal() throws(Refusal) {
         let advice = "; write a route with \"authenticate\" for others"
         guard self.client.isLoopback else { throw Refusal(.notLoopback, "\(self.client) is not on this host\(advice)") }
-        if !self.client.isFromTrustedProxy,
-            let header = ["X-Forwarded-For", "X-Real-IP", "Forwarded"].first(where: self.head.fields.contains)
-        {
+        if let header = self.client.untrustedForwarding(self.head.fields) {
             throw Refusal(
                 .notLoopback, "\(header) comes from a proxy that is not trusted (gateway.trusted_proxies)\(advice)")
         }

@@ -77,7 +77,10 @@ final class Admission {
         if self.route.configuration.refusal == .close, case .webSocket = self.opening {
             return .acceptedToClose(self.info(RouteConfiguration.Plan(groups: [], receiver: .drop)), refusal)
         }
-        return .refused(Answer.text(refusal.status, refusal.closeReason, fields: refusal.retryFields))
+        return .refused(
+            Answer.refusal(
+                refusal.status, refusal.reason.rawValue, refusal.closeReason, fields: refusal.retryFields,
+                isLocal: self.handshake.client.isOnThisHost(self.handshake.head.fields)))
     }
 
     /// Gives back what was taken. Once; further calls do nothing.

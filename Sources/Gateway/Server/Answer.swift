@@ -32,4 +32,11 @@ struct Answer {
             status: status, fields: fields, contentType: "text/plain; charset=utf-8",
             body: ByteBuffer(string: sentence + "\n"))
     }
+
+    /// Why somebody is not let in: the code that the log has as well is told to who asks from this host, as they mend it.
+    static func refusal(
+        _ status: Int, _ reason: String, _ sentence: String, fields: [(String, String)] = [], isLocal: Bool
+    ) -> Answer {
+        .text(status, sentence, fields: fields + (isLocal ? [("X-Carillon-Reason", reason)] : []))
+    }
 }

@@ -79,8 +79,7 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
         guard let context = self.timeoutContext else { return }
         switch self.phase {
         case .head, .admitting:
-            self.context.wrong(408, "The request did not come in time.", from: Self.peer(context))
-            self.refuse(Answer.text(408, "The request did not come in time."), context)
+            self.refuse(self.context.refuse(.tooSlow, from: Self.peer(context)), context)
         case .answered: self.end(context)
         case .session, .ended: break
         }
@@ -99,8 +98,8 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
             self.phase = .admitting(input)
             self.admit(head, context)
         } catch {
-            self.context.wrong(error.status, error.message, from: Self.peer(context))
-            self.refuse(Answer.text(error.status, error.message), context)
+            let fault = RequestFault(error.status, .badRequest, error.message)
+            self.refuse(self.context.refuse(fault, from: Self.peer(context)), context)
         }
     }
 
@@ -129,7 +128,7 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
         case .refused(let answer): self.refuse(answer, context)
         case .accepted where self.context.isDraining:
             admission.undo(on: self.shard)
-            self.refuse(GatewayContext.stopping, context)
+            self.refuse(self.context.refuse(.stopping, from: Self.peer(context)), context)
         case .accepted(let info): self.open(info, early, refusal: nil, context)
         case .acceptedToClose(let info, let refusal): self.open(info, early, refusal: refusal, context)
         }

@@ -49,35 +49,30 @@ package final class GatewayContext: Sendable {
         case admit(Admission)
     }
 
-    /// What a gateway says that takes no browsers any more.
-    static let stopping = Answer.text(
-        503, "This gateway is stopping. Come back in a moment.", fields: [("Retry-After", "1")])
-
     /// What a request is, as far as it can be said without waiting.
     func request(_ head: RequestHead, from peer: Peer) -> Request {
-        if self.isDraining { return .answer(Self.stopping) }
         let path = head.path
+        let client = ClientAddress(
+            peer: peer, forwardedFor: head.fields.values("x-forwarded-for"), realIP: head.fields["x-real-ip"],
+            trusted: self.proxies)
+        if self.isDraining { return .answer(self.refuse(.stopping, head, from: client)) }
         if path == self.configuration.pathPrefix + "carillon.js" {
             return .answer(BrowserModule.answer(to: head))
         }
-        do throws(WebSocketHandshake.Fault) {
+        do throws(RequestFault) {
             guard let (route, captures) = self.routes.find(path) else {
-                throw WebSocketHandshake.Fault(status: 404, message: "There is no route here.")
+                throw RequestFault(404, .noRoute, "There is no route here.")
             }
             let (opening, kind) = try self.opening(for: head)
-            let client = ClientAddress(
-                peer: peer, forwardedFor: head.fields.values("x-forwarded-for"), realIP: head.fields["x-real-ip"],
-                trusted: self.proxies)
             let handshake = Handshake(head: head, kind: kind, client: client, captures: captures)
             return .admit(Admission(context: self, route: route, handshake: handshake, opening: opening))
         } catch {
-            self.wrong(error.status, error.message, for: path, from: peer)
-            return .answer(.text(error.status, error.message, fields: error.fields))
+            return .answer(self.refuse(error, head, from: client))
         }
     }
 
     /// What the request wants to open on a route.
-    private func opening(for head: RequestHead) throws(WebSocketHandshake.Fault) -> (Opening, Handshake.Kind) {
+    private func opening(for head: RequestHead) throws(RequestFault) -> (Opening, Handshake.Kind) {
         if WebSocketHandshake.isUpgrade(head) {
             let key = try WebSocketHandshake.key(of: head)
             let agreement =
@@ -86,24 +81,36 @@ package final class GatewayContext: Sendable {
             return (.webSocket(key: key, compression: agreement), .webSocket)
         }
         guard head.method == "GET" else {
-            throw WebSocketHandshake.Fault(status: 405, message: "A WebSocket or an event stream is opened with GET.")
+            throw RequestFault(405, .wrongMethod, "A WebSocket or an event stream is opened with GET.")
         }
         guard head.fields.accepts("text/event-stream") else {
-            throw WebSocketHandshake.Fault(
-                status: 426, message: "Open a WebSocket here, or an event stream (Accept: text/event-stream).")
+            throw RequestFault(
+                426, .noStream, "Open a WebSocket here, or an event stream (Accept: text/event-stream).")
         }
         return (.eventStream, .eventStream)
     }
 
-    /// Counts and logs a request that is no valid handshake, or for no route.
-    func wrong(_ status: Int, _ message: String, for path: String = "", from peer: Peer) {
-        self.metrics.badRequests.increment()
+    /// The answer to a request that is no valid handshake, for no route, or too late; counted and logged.
+    ///
+    /// - Parameter head: `nil` when there was none that could be read.
+    func refuse(_ fault: RequestFault, _ head: RequestHead?, from client: ClientAddress) -> Answer {
+        // A stop is nobody's fault.
+        if fault.reason != .stopping { self.metrics.badRequests.increment() }
         self.log.log(
             .info, "Request refused",
             metadata: [
-                LogKey.status: "\(status)", LogKey.error: "\(message)", LogKey.target: "\(path.prefix(200))",
-                LogKey.peer: "\(ClientAddress(peer: peer, forwardedFor: [], realIP: nil, trusted: .none))",
+                LogKey.reason: "\(fault.reason.rawValue)", LogKey.status: "\(fault.status)",
+                LogKey.error: "\(fault.message)", LogKey.target: "\(head?.path.prefix(200) ?? "")",
+                LogKey.peer: "\(client)",
             ])
+        return Answer.refusal(
+            fault.status, fault.reason.rawValue, fault.message, fields: fault.fields,
+            isLocal: client.isOnThisHost(head?.fields))
+    }
+
+    /// The same for a connection without a head that could be read: the peer is all that is known.
+    func refuse(_ fault: RequestFault, from peer: Peer) -> Answer {
+        self.refuse(fault, nil, from: ClientAddress(peer: peer, forwardedFor: [], realIP: nil, trusted: .none))
     }
 
     /// What is checked before anybody is asked.

@@ -4,44 +4,30 @@ package import NIOCore
 
 /// The opening handshake (RFC 6455 section 4.2), as far as it does not depend on the route.
 package enum WebSocketHandshake {
-    /// What is wrong with an upgrade, and the status that says so.
-    package struct Fault: Error, Equatable {
-        package let status: Int
-        package let message: String
-
-        /// What a status wants beside it (RFC 9110 sections 15.5.6 and 15.5.22).
-        package var fields: [(String, String)] {
-            switch self.status {
-            case 405: [("Allow", "GET")]
-            case 426: [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
-            default: []
-            }
-        }
-    }
-
     /// Whether the request wants a WebSocket at all.
     package static func isUpgrade(_ head: RequestHead) -> Bool {
         head.fields.hasToken("websocket", in: "upgrade")
     }
 
     /// The browser's key, when everything RFC 6455 section 4.2.1 asks for is there.
-    package static func key(of head: RequestHead) throws(Fault) -> String {
-        guard head.method == "GET" else { throw Fault(status: 405, message: "A WebSocket is opened with GET.") }
-        guard head.version == .http11 else { throw Fault(status: 400, message: "A WebSocket needs HTTP/1.1.") }
+    package static func key(of head: RequestHead) throws(RequestFault) -> String {
+        guard head.method == "GET" else { throw RequestFault(405, .wrongMethod, "A WebSocket is opened with GET.") }
+        guard head.version == .http11 else { throw RequestFault(400, .badHandshake, "A WebSocket needs HTTP/1.1.") }
         // What follows the head is frames: bytes of a body would be taken for them.
         switch try? head.framing() {
         case .some(.none), .length(0): break
-        default: throw Fault(status: 400, message: "A WebSocket is opened without a body.")
+        default: throw RequestFault(400, .badHandshake, "A WebSocket is opened without a body.")
         }
         guard head.fields.hasToken("upgrade", in: "connection") else {
-            throw Fault(status: 400, message: "Connection: Upgrade is missing. A proxy in between may have removed it.")
+            throw RequestFault(
+                400, .badHandshake, "Connection: Upgrade is missing. A proxy in between may have removed it.")
         }
         guard head.fields["sec-websocket-version"] == "13" else {
-            throw Fault(status: 426, message: "Sec-WebSocket-Version must be 13.")
+            throw RequestFault(426, .wrongVersion, "Sec-WebSocket-Version must be 13.")
         }
         let keys = head.fields.values("sec-websocket-key")
         guard let key = keys.first, keys.count == 1, Self.isKey(key) else {
-            throw Fault(status: 400, message: "Sec-WebSocket-Key must be 16 bytes in base64.")
+            throw RequestFault(400, .badHandshake, "Sec-WebSocket-Key must be 16 bytes in base64.")
         }
         return key
     }

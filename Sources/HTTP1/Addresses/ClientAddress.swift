@@ -51,6 +51,19 @@ package struct ClientAddress: Hashable, Sendable {
 
     /// Whether the client is on this host: its address is a loopback address, or there is none.
     package var isLoopback: Bool { self.address?.isLoopback ?? true }
+
+    /// The field by which a proxy that is not trusted gives itself away; `nil` when there is none.
+    package func untrustedForwarding(_ fields: HeaderFields) -> String? {
+        guard !self.isFromTrustedProxy else { return nil }
+        return ["X-Forwarded-For", "X-Real-IP", "Forwarded"].first(where: fields.contains)
+    }
+
+    /// Whether the person who asks sits on this host, and not behind a proxy on it.
+    ///
+    /// - Parameter fields: `nil` when there was no head that could be read.
+    package func isOnThisHost(_ fields: HeaderFields?) -> Bool {
+        self.isLoopback && fields.flatMap { self.untrustedForwarding($0) } == nil
+    }
 }
 
 extension ClientAddress: CustomStringConvertible {

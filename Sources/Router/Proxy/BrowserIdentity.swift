@@ -98,11 +98,16 @@ struct BrowserIdentity {
     /// Where a request comes from, as far as it is known: behind a trusted proxy, or the peer itself.
     func client(_ head: RequestHead) -> String {
         guard self.isTrusted else { return self.address }
-        let address = ClientAddress(
-            peer: self.peer, forwardedFor: head.fields.values("x-forwarded-for"), realIP: head.fields[.xRealIP],
-            trusted: self.trustedProxies
-        ).address
-        return address?.description ?? self.address
+        return self.clientAddress(head).address?.description ?? self.address
+    }
+
+    /// Whether the person who asks sits on this host; told of as little as a broken head, the peer is all that counts.
+    func isOnThisHost(_ head: RequestHead?) -> Bool { self.clientAddress(head).isOnThisHost(head?.fields) }
+
+    private func clientAddress(_ head: RequestHead?) -> ClientAddress {
+        ClientAddress(
+            peer: self.peer, forwardedFor: head?.fields.values("x-forwarded-for") ?? [],
+            realIP: head?.fields[.xRealIP], trusted: self.trustedProxies)
     }
 
     /// The request's identifier: a trusted peer's own, if it is short and plain, otherwise `made`.

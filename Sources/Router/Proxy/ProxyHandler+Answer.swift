@@ -193,7 +193,7 @@ extension ProxyHandler: UpstreamExchange {
 
     private func answerFailure(_ error: UpstreamError, _ exchange: ProxyExchange) {
         let (status, reason) = Self.page(for: error, exchange.plan.route)
-        self.answer(exchange, status: status, reason: reason)
+        self.answer(exchange, status: status, code: error.code.rawValue, reason: reason)
     }
 
     private static func page(for error: UpstreamError, _ route: Route) -> (Int, String) {

@@ -25,7 +25,11 @@ extension ProxyHandler {
     }
 
     /// Answers with a short page and ends the connection: where the next request begins can no longer be told.
-    func refuse(_ status: Int, _ reason: String) {
+    ///
+    /// - Parameters:
+    ///   - code: why, in a word; told to who asks from this host.
+    ///   - reason: one sentence for the reader.
+    func refuse(_ status: Int, _ code: String, _ reason: String) {
         self.shard.metrics.refused.increment()
         self.shard.metrics.answered(status)
         let exchange = self.exchange
@@ -40,16 +44,23 @@ extension ProxyHandler {
             self.shard.boundedLog.log(
                 .info, "Request refused",
                 metadata: [
-                    LogKey.peer: "\(self.identity.address)", LogKey.status: "\(status)", LogKey.reason: "\(reason)",
+                    LogKey.peer: "\(self.identity.address)", LogKey.status: "\(status)", LogKey.reason: "\(code)",
+                    LogKey.error: "\(reason)",
                 ])
         }
         // Half an answer cannot be mended.
         guard exchange?.answer == nil else { return self.abort() }
         self.outbound.writeImmutableBuffer(
             ShortPage.bytes(
-                status: status, reason: reason, requestID: exchange.map { $0.name.description }, keepsAlive: false,
-                date: self.shard.clock.httpDate()))
+                status: status, self.reasonFields(code, exchange?.head), reason: reason,
+                requestID: exchange.map { $0.name.description }, keepsAlive: false, date: self.shard.clock.httpDate()))
         self.endWithLinger()
+    }
+
+    /// What tells an operator who tries it on the host itself why, so that it can be found in the log.
+    func reasonFields(_ code: String?, _ head: RequestHead?) -> [(String, String)] {
+        guard let code, self.identity.isOnThisHost(head) else { return [] }
+        return [("X-Carillon-Reason", code)]
     }
 
     /// Sends what waits, says that it was the last, and reads on for a moment: closing with unread bytes would make the

@@ -39,12 +39,13 @@ extension ProxyHandler {
                 guard (exchange.collected?.readableBytes ?? 0) + bytes.readableBytes <= Self.collectedBytes else {
                     exchange.isCollecting = false
                     return self.answer(
-                        exchange, status: 411, reason: "A body of this size needs a Content-Length here.")
+                        exchange, status: 411, code: "length_required",
+                        reason: "A body of this size needs a Content-Length here.")
                 }
                 exchange.collected?.writeImmutableBuffer(bytes)
             }
         } catch {
-            return self.refuse(error.status, error.message)
+            return self.refuse(error.status, error.code.rawValue, error.message)
         }
         guard exchange.requestIsComplete else { return self.setDeadline() }
         exchange.isCollecting = false
@@ -67,7 +68,7 @@ extension ProxyHandler {
             if length == 0 { records.writeFastCGIInputEnd() }
         } catch {
             exchange.giveUpUpstream()
-            self.answer(exchange, status: 400, reason: error.message)
+            self.answer(exchange, status: 400, code: error.code.rawValue, reason: error.message)
             return nil
         }
         if let body = exchange.collected, body.readableBytes > 0 {

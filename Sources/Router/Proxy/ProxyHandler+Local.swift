@@ -26,11 +26,13 @@ extension ProxyHandler {
     /// - Returns: whether the request is none for an upstream; it is answered then, now or soon.
     func answerHere(_ exchange: ProxyExchange) -> Bool {
         if self.isMisdirected(exchange) {
-            self.answer(exchange, status: 421, reason: "This host is asked for on a connection of its own.")
+            self.answer(
+                exchange, status: 421, code: "misdirected", reason: "This host is asked for on a connection of its own.")
             return true
         }
         if exchange.plan.route.clientCertificate == .required, !self.hasCertificate(exchange) {
-            self.answer(exchange, status: 403, reason: "A client certificate is needed here.")
+            self.answer(
+                exchange, status: 403, code: "certificate_required", reason: "A client certificate is needed here.")
             return true
         }
         if let left = exchange.plan.maxForwards, left <= 0 {
@@ -64,8 +66,11 @@ extension ProxyHandler {
     }
 
     /// Answers with fields, and a page when there is something to say.
+    ///
+    /// - Parameter code: why there is no better answer, in a word; told to who asks from this host.
     func answer(
-        _ exchange: ProxyExchange, status: Int, _ fields: [(String, String)] = [], reason: String? = nil
+        _ exchange: ProxyExchange, status: Int, _ fields: [(String, String)] = [], code: String? = nil,
+        reason: String? = nil
     ) {
         guard let keepsAlive = self.beginOwnAnswer(exchange, status: status) else { return }
         let page = reason.map {
@@ -74,7 +79,7 @@ extension ProxyHandler {
         let hasBody = page != nil && exchange.plan.method != "HEAD"
         self.outbound.writeImmutableBuffer(
             ShortPage.head(
-                status: status, fields, length: page?.utf8.count ?? 0, keepsAlive: keepsAlive,
+                status: status, fields + self.reasonFields(code, exchange.head), length: page?.utf8.count ?? 0, keepsAlive: keepsAlive,
                 date: self.shard.clock.httpDate()))
         if let page, hasBody {
             exchange.bytesSent = page.utf8.count
@@ -112,7 +117,9 @@ extension ProxyHandler {
             guard self.exchange === exchange else { return }
             switch result {
             case .success(let answer): self.answer(exchange, with: answer)
-            case .failure: self.answer(exchange, status: 503, reason: "The site is busy. Please try again in a moment.")
+            case .failure:
+                self.answer(
+                    exchange, status: 503, code: "overloaded", reason: "The site is busy. Please try again in a moment.")
             }
         }
     }

@@ -137,14 +137,14 @@ final class ProxyHandler: ChannelDuplexHandler, ShardConnection {
         switch self.phase {
         case .head:
             if self.inbound.readableBytes > 0 {
-                self.refuse(408, "The request's head did not come in time.")
+                self.refuse(408, "too_slow", "The request's head did not come in time.")
             } else {
                 self.close()
             }
         case .exchange where self.isWritable && self.exchange?.answer == nil:
             self.exchange?.giveUpUpstream()
             self.shard.metrics.aborted.increment()
-            self.refuse(408, "The request's body did not come in time.")
+            self.refuse(408, "too_slow", "The request's body did not come in time.")
         case .exchange: self.abort()
         case .tunnel, .lingering, .closed: self.close()
         }
@@ -236,7 +236,7 @@ final class ProxyHandler: ChannelDuplexHandler, ShardConnection {
             self.begin(head)
             return true
         } catch {
-            self.refuse(error.status, error.message)
+            self.refuse(error.status, error.code.rawValue, error.message)
             return false
         }
     }
@@ -246,7 +246,7 @@ final class ProxyHandler: ChannelDuplexHandler, ShardConnection {
         do throws(RequestPlan.Refusal) {
             plan = try RequestPlan(head, routes: self.shard.routes)
         } catch {
-            self.refuse(error.status, error.reason)
+            self.refuse(error.status, error.code, error.reason)
             return
         }
         let exchange = ProxyExchange(
@@ -312,7 +312,7 @@ final class ProxyHandler: ChannelDuplexHandler, ShardConnection {
             return bytes
         } catch {
             exchange.giveUpUpstream()
-            self.refuse(error.status, error.message)
+            self.refuse(error.status, error.code.rawValue, error.message)
             return nil
         }
     }

@@ -5,6 +5,9 @@ struct RequestPlan {
     /// Why a request is answered by the proxy itself, and with which status.
     struct Refusal: Error, Equatable {
         var status: Int
+        /// In a word, for the log and for who asks from this host.
+        var code: String
+        /// One sentence for the reader.
         var reason: String
     }
 
@@ -34,12 +37,12 @@ struct RequestPlan {
     init(_ head: RequestHead, routes: RouteTable) throws(Refusal) {
         guard head.method != "CONNECT", head.method != "TRACE" else {
             // A tunnel to anywhere, and an echo of cookies: neither is for a browser to ask of a site.
-            throw Refusal(status: 405, reason: "\(head.method) is not answered here.")
+            throw Refusal(status: 405, code: "method_not_taken", reason: "\(head.method) is not answered here.")
         }
         do throws(HTTP1Error) {
             self.framing = try head.framing()
         } catch {
-            throw Refusal(status: error.status, reason: error.message)
+            throw Refusal(status: error.status, code: error.code.rawValue, reason: error.message)
         }
         self.method = head.method
         self.isHTTP10 = head.version == .http10
@@ -54,7 +57,7 @@ struct RequestPlan {
         do throws(RouteTable.Ambiguous) {
             self.route = try routes.route(target: self.target, host: self.hostFromTarget ?? self.host)
         } catch {
-            throw Refusal(status: 400, reason: "The path can be read in two ways.")
+            throw Refusal(status: 400, code: "ambiguous_path", reason: "The path can be read in two ways.")
         }
         self.wantsWebSocket = Self.asksForWebSocket(head) && self.framing == .none
         if head.method == "OPTIONS" { self.maxForwards = head.fields["max-forwards"].flatMap { Int($0) } }

@@ -7,12 +7,16 @@ enum ShortPage {
     ///
     /// - Parameters:
     ///   - status: 400 to 599.
+    ///   - fields: what is said besides.
     ///   - reason: one sentence for the reader; escaped here.
     ///   - requestID: to be found in the log by.
     ///   - date: the time now.
-    static func bytes(status: Int, reason: String, requestID: String?, keepsAlive: Bool, date: String) -> ByteBuffer {
+    static func bytes(
+        status: Int, _ fields: [(String, String)] = [], reason: String, requestID: String?, keepsAlive: Bool,
+        date: String
+    ) -> ByteBuffer {
         let page = Self.page(status: status, reason: reason, requestID: requestID)
-        var bytes = Self.head(status: status, length: page.utf8.count, keepsAlive: keepsAlive, date: date)
+        var bytes = Self.head(status: status, fields, length: page.utf8.count, keepsAlive: keepsAlive, date: date)
         bytes.writeString(page)
         return bytes
     }
