@@ -32,10 +32,18 @@ class Answer:
         return f"<{self.status} {dict(self.headers)} {self.body[:400]!r}>"
 
 
-def open_request(method, url, *, body=None, json=None, headers=None, limit=LIMIT):
-    """Sends a request on a connection of its own; gives back the connection and the response with an unread body."""
+def open_request(method, url, *, body=None, json=None, headers=None, tls=None, source_address=None, limit=LIMIT):
+    """Sends a request on a connection of its own; gives back the connection and the response with an unread body.
+
+    `tls` is the context for https.
+    """
     parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=limit)
+    if parts.scheme == "https":
+        connection = http.client.HTTPSConnection(
+            parts.hostname, parts.port, timeout=limit, context=tls, source_address=source_address)
+    else:
+        connection = http.client.HTTPConnection(
+            parts.hostname, parts.port, timeout=limit, source_address=source_address)
     headers = dict(headers or {})
     if json is not None:
         body = json_module.dumps(json).encode()
@@ -68,7 +76,7 @@ class WebSocket:
     def __init__(self, url, *, origin="same", cookie=None, headers=(), subprotocols=None, **options):
         if origin == "same":
             parts = urllib.parse.urlsplit(url)
-            origin = f"http://{parts.netloc}"
+            origin = f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
         headers = list(headers) + ([("Cookie", cookie)] if cookie else [])
         self._open = contextlib.ExitStack()
         self.connection = self._open.enter_context(connect(
@@ -124,12 +132,12 @@ class Event:
 class EventStream:
     """A browser's EventSource, without its reconnecting. Comments are in `comments`."""
 
-    def __init__(self, url, *, cookie=None, headers=None, limit=LIMIT):
+    def __init__(self, url, *, cookie=None, headers=None, limit=LIMIT, **options):
         fields = {"Accept": "text/event-stream", "Cache-Control": "no-cache", "Sec-Fetch-Site": "same-origin"}
         if cookie:
             fields["Cookie"] = cookie
         fields.update(headers or {})
-        self.connection, self.response = open_request("GET", url, headers=fields, limit=limit)
+        self.connection, self.response = open_request("GET", url, headers=fields, limit=limit, **options)
         self.status = self.response.status
         self.comments = []
 

@@ -146,7 +146,8 @@ struct NginxCheck {
             directive.arguments.filter { Self.isPlainName($0) && !self.allows($0) }.map { name in
                 self.finding(
                     directive.line,
-                    "pages of \(name) would be refused (403, origin): gateway.allowed_origins names neither it nor \"self\"")
+                    "pages of \(name) would be refused (403, origin): gateway.allowed_origins names neither it nor \"self\""
+                )
             }
         }
     }

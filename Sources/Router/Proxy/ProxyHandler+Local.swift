@@ -27,7 +27,8 @@ extension ProxyHandler {
     func answerHere(_ exchange: ProxyExchange) -> Bool {
         if self.isMisdirected(exchange) {
             self.answer(
-                exchange, status: 421, code: "misdirected", reason: "This host is asked for on a connection of its own.")
+                exchange, status: 421, code: "misdirected", reason: "This host is asked for on a connection of its own."
+            )
             return true
         }
         if exchange.plan.route.clientCertificate == .required, !self.hasCertificate(exchange) {
@@ -79,7 +80,8 @@ extension ProxyHandler {
         let hasBody = page != nil && exchange.plan.method != "HEAD"
         self.outbound.writeImmutableBuffer(
             ShortPage.head(
-                status: status, fields + self.reasonFields(code, exchange.head), length: page?.utf8.count ?? 0, keepsAlive: keepsAlive,
+                status: status, fields + self.reasonFields(code, exchange.head), length: page?.utf8.count ?? 0,
+                keepsAlive: keepsAlive,
                 date: self.shard.clock.httpDate()))
         if let page, hasBody {
             exchange.bytesSent = page.utf8.count
@@ -119,7 +121,8 @@ extension ProxyHandler {
             case .success(let answer): self.answer(exchange, with: answer)
             case .failure:
                 self.answer(
-                    exchange, status: 503, code: "overloaded", reason: "The site is busy. Please try again in a moment.")
+                    exchange, status: 503, code: "overloaded", reason: "The site is busy. Please try again in a moment."
+                )
             }
         }
     }
