@@ -150,6 +150,8 @@ final class Session: WheelEntry {
     }
 
     private func handedOut(_ bytes: Int) {
+        // Who takes what waits is there, although its pong comes after all of that.
+        self.hasAnswered = true
         self.perform(self.queue.drained(bytes))
         if self.closesWhenDrained, self.queue.waitingBytes == 0 { self.finishOutput() }
     }

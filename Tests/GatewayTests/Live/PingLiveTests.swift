@@ -29,6 +29,26 @@ import Testing
         }
     }
 
+    @Test func whoReadsWhatWaitsForItIsThereAlthoughItsPongIsLate() async throws {
+        try await withGateway {
+            Self.pingOften(&$0)
+            $0.session.sendQueueLimit = 1 << 26
+        } _: { gateway in
+            let browser = try await gateway.open("/channels/groups/news", window: 8_192)
+            try await browser.reads(false)
+            // More than the system takes for a browser that does not read: the ping comes after all of it.
+            let texts = (0..<256).map { "\"\($0) \(String(repeating: "x", count: 65_536))\"" }
+            for text in texts { try await gateway.publish(text, to: "news") }
+            try await gateway.passSeconds(1)
+            try await browser.reads(true)
+            for text in texts { #expect(try await browser.nextText() == text) }
+            #expect(try await browser.next() == .ping(ByteBuffer()))
+            try await gateway.passSeconds(1)
+            try await gateway.publish("1", to: "news")
+            #expect(try await browser.nextText() == "1")
+        }
+    }
+
     private static func pingOften(_ configuration: inout GatewayConfiguration) {
         // The first one comes at a random second of the interval: here there is but one.
         configuration.session.pingInterval = 1
