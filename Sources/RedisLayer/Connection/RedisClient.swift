@@ -1,3 +1,4 @@
+import ChannelLayer
 import Logging
 import NIOCore
 
@@ -21,7 +22,8 @@ struct RedisClientOptions: Sendable {
     var connectLimit: TimeAmount = .seconds(5)
     /// For so long after a loss commands wait for the next connection; after that they fail at once, until there is one.
     var patience: TimeAmount = .seconds(1)
-    var backoff = RedisBackoff()
+    /// A server that is back is found half a second later at the latest.
+    var backoff = Backoff(most: .milliseconds(500))
     /// Commands that wait to be sent or answered.
     var maximumCommands = 262_144
     /// Bytes of commands that wait to be sent or answered.
@@ -44,23 +46,31 @@ final class RedisClient: Sendable {
     private let timeLimit: TimeAmount
     private let outbox: RedisOutbox
     private let core: NIOLoopBoundBox<RedisClientCore>
+    private let logger: Logger
 
-    /// Starts connecting at once.
-    ///
-    /// - Parameter onEvent: called on `eventLoop`.
+    /// - Parameters:
+    ///   - connects: whether it starts connecting at once; else it waits for `connect`, for owners who must know the client
+    ///     before its first event.
+    ///   - onEvent: called on `eventLoop`.
     init(
         _ endpoint: RedisEndpoint, options: RedisClientOptions = .init(), eventLoop: any EventLoop, logger: Logger,
-        onEvent: @escaping @Sendable (RedisClientEvent) -> Void = { _ in }
+        connects: Bool = true, onEvent: @escaping @Sendable (RedisClientEvent) -> Void = { _ in }
     ) {
         self.endpoint = endpoint
         self.eventLoop = eventLoop
         self.timeLimit = options.timeLimit
+        self.logger = logger
         let outbox = RedisOutbox(options)
         self.outbox = outbox
         self.core = NIOLoopBoundBox.makeBoxSendingValue(
             RedisClientCore(endpoint, outbox, options, eventLoop: eventLoop, onEvent: onEvent), eventLoop: eventLoop)
-        let core = self.core
-        eventLoop.execute { core.value.start(logger: logger) }
+        if connects { self.connect() }
+    }
+
+    /// Starts connecting. Only the first call counts.
+    func connect() {
+        let (core, logger) = (self.core, self.logger)
+        self.eventLoop.execute { core.value.start(logger: logger) }
     }
 
     /// Sends a command. Takes it at once, from any thread, in the order of the calls.

@@ -1,3 +1,4 @@
+import ChannelLayer
 import Logging
 import NIOCore
 import Telemetry
@@ -26,7 +27,7 @@ final class RedisLink {
 
     private let endpoint: RedisEndpoint
     private let connector: RedisConnector
-    private let backoff: RedisBackoff
+    private let backoff: Backoff
     private let eventLoop: any EventLoop
     private let logger: Logger
     private weak var owner: (any RedisLinkOwner)?
@@ -108,7 +109,7 @@ final class RedisLink {
         // At once after the first loss: usually the server is there.
         guard self.failures > 0 else { return self.connect() }
         let delay = self.backoff.delay(after: self.failures, random: .random(in: 0...1))
-        self.eventLoop.assumeIsolated().scheduleTask(in: delay) {
+        self.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(delay)) {
             guard case .waiting = self.state else { return }
             self.connect()
         }

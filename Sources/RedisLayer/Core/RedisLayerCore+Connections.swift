@@ -37,7 +37,7 @@ extension RedisLayerCore {
 
     /// When every host is there again, and knows this process's memberships, nothing is missed any more.
     func endInterruption() {
-        guard self.interruption != nil, self.shards.allSatisfy({ $0.isJoined && $0.mail.isConnected }) else { return }
+        guard self.interruption != nil, self.shards.allSatisfy({ $0.isJoined && $0.mail.isReading }) else { return }
         self.interruption = nil
         for feed in self.feeds { feed.restore() }
     }

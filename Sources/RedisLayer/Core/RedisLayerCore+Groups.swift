@@ -53,7 +53,7 @@ extension RedisLayerCore {
 
     func follow(_ group: GroupName, by feed: RedisFeed, ready: @escaping @Sendable (LayerError?) -> Void) {
         guard !feed.isOver, !self.isClosed else { return ready(RedisLayer.closed) }
-        let following = self.followings[group] ?? self.begin(group)
+        guard let following = self.followings[group] else { return self.begin(group, feed, ready) }
         if !following.feeds.contains(where: { $0 === feed }) { following.feeds.append(feed) }
         if following.waiting == nil { ready(nil) } else { following.waiting?.append((feed, ready)) }
     }
@@ -73,8 +73,11 @@ extension RedisLayerCore {
     }
 
     /// Makes this process a member of a group nobody here followed yet.
-    private func begin(_ group: GroupName) -> RedisFollowing {
+    private func begin(_ group: GroupName, _ feed: RedisFeed, _ ready: @escaping @Sendable (LayerError?) -> Void) {
         let following = self.followings.begin(group)
+        // Before the command: while Redis is away it fails at once.
+        following.feeds = [feed]
+        following.waiting = [(feed, ready)]
         let membership = RedisMembership(group: group, channel: following.channel)
         self.shard(of: group).join([membership]) { result in
             guard following.waiting != nil else { return }
@@ -87,7 +90,6 @@ extension RedisLayerCore {
             }
         }
         self.wantMore()
-        return following
     }
 
     /// Tells who waits to follow.

@@ -69,6 +69,7 @@ final class RedisLayerCore: @unchecked Sendable {
     /// Begins to connect. Before the layer is handed out.
     func start() {
         self.shards = self.configuration.hosts.enumerated().map { RedisShard($0, $1, self) }
+        for shard in self.shards { shard.start() }
         self.eventLoop.execute { self.startTimers() }
     }
 

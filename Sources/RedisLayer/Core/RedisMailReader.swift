@@ -38,7 +38,11 @@ final class RedisMailReader: @unchecked Sendable {
     private var isPausing = false
     private var isClosed = false
     /// Whether the connection is there, or none is needed.
-    private(set) var isConnected = true
+    private var isConnected = true
+    /// Redis does not give out what is asked for: it became a replica, or a mailbox is something else.
+    private var isRefused = false
+    /// Whether nothing is missed.
+    var isReading: Bool { self.isConnected && !self.isRefused }
     private var rotation = 0
 
     init(_ endpoint: RedisEndpoint, _ core: RedisLayerCore, shard: Int) {
@@ -88,6 +92,7 @@ final class RedisMailReader: @unchecked Sendable {
         command.append(Self.batch)
         client.send(command) { result in
             guard case .success(let reply) = result, let elements = reply.array else { return }
+            self.served()
             var place = 0
             while place + 1 < elements.count {
                 self.hand(over: elements[place], elements[place + 1], mailbox)
@@ -117,7 +122,7 @@ final class RedisMailReader: @unchecked Sendable {
         push.append(key)
         push.append(0)
         push.append("wake" as StaticString)
-        client.send(push) { _ in }
+        client.send(push) { result in if case .failure = result { self.isWaking = false } }
         var expire = RedisCommand("EXPIRE")
         expire.append(key)
         expire.append(60)
@@ -128,10 +133,13 @@ final class RedisMailReader: @unchecked Sendable {
 
     private func answered(_ result: Result<RedisReply, RedisError>) {
         self.asked = nil
+        // The next command names all mailboxes, whatever became of the wake.
+        self.isWaking = false
         switch result {
         case .failure(let error):
             self.failed(error)
         case .success(let reply):
+            self.served()
             if let elements = reply.array, elements.count == 3, let key = elements[0].text {
                 self.popped(String(key.dropFirst(self.core.keys.prefix.count)), elements)
             }
@@ -140,13 +148,10 @@ final class RedisMailReader: @unchecked Sendable {
     }
 
     private func popped(_ mailbox: String, _ elements: [RedisReply]) {
-        if mailbox == self.core.wakeMailbox {
-            self.isWaking = false
-        } else {
-            // Others read normal channels as well: no more is taken of them than is wanted.
-            if self.core.isOwn(mailbox) { self.busy = mailbox }
-            self.hand(over: elements[1], elements[2], mailbox)
-        }
+        guard mailbox != self.core.wakeMailbox else { return }
+        // Others read normal channels as well: no more is taken of them than is wanted.
+        if self.core.isOwn(mailbox) { self.busy = mailbox }
+        self.hand(over: elements[1], elements[2], mailbox)
     }
 
     private func hand(over message: RedisReply, _ score: RedisReply, _ mailbox: String) {
@@ -161,6 +166,12 @@ final class RedisMailReader: @unchecked Sendable {
         } else {
             self.core.failReaders(error)
         }
+        if self.isConnected {
+            self.isRefused = true
+            self.core.interrupt(error.layerError)
+            // Answered at once, unlike a wait for messages: so the end of the gap is known.
+            self.busy = self.core.gatewayMailbox
+        }
         self.isPausing = true
         self.core.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) {
             self.isPausing = false
@@ -168,10 +179,17 @@ final class RedisMailReader: @unchecked Sendable {
         }
     }
 
+    private func served() {
+        guard self.isRefused else { return }
+        self.isRefused = false
+        self.core.endInterruption()
+    }
+
     // MARK: The connection
 
     func connected() {
         self.isConnected = true
+        self.isRefused = false
         self.isWaking = false
         self.look()
     }

@@ -20,10 +20,13 @@ final class RedisShard: @unchecked Sendable {
         self.index = index
         self.core = core
         self.commands = RedisClient(
-            endpoint, options: core.options, eventLoop: core.eventLoop, logger: core.logger
+            endpoint, options: core.options, eventLoop: core.eventLoop, logger: core.logger, connects: false
         ) { [weak core] event in core?.commandConnection(of: index, event) }
         self.mail = RedisMailReader(endpoint, core, shard: index)
     }
+
+    /// Starts connecting; when the core knows this shard, whom the first event is about.
+    func start() { self.commands.connect() }
 
     func close() async {
         await self.mail.close()

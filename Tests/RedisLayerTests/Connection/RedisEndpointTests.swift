@@ -143,13 +143,4 @@ import Testing
         #expect(self.problem(.name, "NOPERM this user has no permissions") == nil)
         #expect(self.problem(.ping, "NOPERM this user has no permissions") == nil)
     }
-
-    @Test func waitsAreBoundedAndSpread() {
-        let backoff = RedisBackoff()
-        #expect(backoff.delay(after: 1, random: 1) == .milliseconds(50))
-        #expect(backoff.delay(after: 2, random: 0.5) == .milliseconds(50))
-        #expect(backoff.delay(after: 4, random: 1) == .milliseconds(400))
-        for failures in [5, 60, .max] { #expect(backoff.delay(after: failures, random: 1) == .milliseconds(500)) }
-        #expect(backoff.delay(after: 3, random: 0) == .zero)
-    }
 }

@@ -3,7 +3,8 @@ import Synchronization
 
 /// A real redis-server (or sentinel) on a free loopback port and a Unix socket, with its data in a temporary directory.
 ///
-/// It ends with the test process at the latest, however that ends: the shell that started it waits for a pipe to close.
+/// It ends with the test process at the latest, however that ends: the shell that started it waits for a socket to close,
+/// and if somebody kills the shell, the server goes with it.
 public final class RedisServerProcess: Sendable {
     public struct Options: Sendable {
         /// Of the user `default`.
@@ -120,9 +121,10 @@ public final class RedisServerProcess: Sendable {
     }
 
     private func launch() throws -> Running {
+        // A word ends the server; the end of the stream is the end of this process, after which nobody wants the data.
         let script = """
-            sh -c 'echo $$; exec redis-server "$@"' sh "$@" & server=$!; exec > /dev/null 2>&1
-            read -r _; kill -CONT $server; kill -KILL $server
+            sh -c 'echo $$; exec setpriv --pdeathsig KILL redis-server "$@"' sh "$@" & server=$!; exec > /dev/null 2>&1
+            read -r word; kill -KILL $server; [ "$word" ] || rm -rf "${1%/*}"
             """
         let mode = self.isSentinel ? ["--sentinel"] : []
         let shell = try ChildShell(["/bin/sh", "-c", script, "sh", self.directory + "/redis.conf"] + mode)
@@ -160,8 +162,9 @@ public final class RedisServerProcess: Sendable {
     }
 
     private static func end(_ running: Running) {
+        // The shell kills it at once. `send`, because a shell that is gone must not end this process (SIGPIPE).
+        _ = send(running.lifeline, "end\n", 4, Int32(MSG_NOSIGNAL))
         close(running.lifeline)
-        // The shell kills it at once.
         _ = running.end.wait(timeout: .now() + 10)
     }
 

@@ -1,0 +1,192 @@
+import ChannelLayer
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import RedisLayer
+
+/// A real Redis goes away, in all the ways it does. After each, service resumes by itself, nothing comes twice, what could
+/// not be carried is counted, and the gap is told.
+@Suite(.timeLimit(.minutes(3)), .serialized) struct RedisOutageTests {
+    @Test(arguments: [false, true]) func aRedisStoppedForFiveSecondsIsUsedAgain(withItsData: Bool) async throws {
+        var options = RedisServerProcess.Options()
+        options.isPersistent = withItsData
+        try await withRedis(options) { server in
+            try await withSites([server.endpoint]) { sites in
+                try await expectResumption { round in
+                    let first = round * 10_000
+                    for site in sites {
+                        let before = site.heard.count
+                        site.submit(first..<first + 100)
+                        try await site.heard.arrivals(before + 100)
+                    }
+                    server.kill()
+                    for site in sites { site.submit(first + 100..<first + 200) }
+                    try await Task.sleep(for: .seconds(5))
+                    for site in sites {
+                        try await site.heard.interrupted(round)
+                        try await site.dropped(round * 100)
+                    }
+                    try await server.start()
+                    let back = ContinuousClock.now
+                    for site in sites {
+                        try await site.heard.restored(round)
+                        try await site.untilHeard(from: first + 200)
+                    }
+                    let time = ContinuousClock.now - back
+                    for site in sites {
+                        #expect(site.dropped == round * 100, "\(site.kind): what nobody carried, and nothing else")
+                        #expect(site.heard.interruptions == round, "\(site.kind): one outage is one gap")
+                        site.heard.expectOrder()
+                    }
+                    return time
+                }
+            }
+        }
+    }
+
+    @Test func whatWasStoredBeforeTheStopIsReadAfterIt() async throws {
+        var options = RedisServerProcess.Options()
+        options.isPersistent = true
+        try await withRedis(options) { server in
+            try await withLayer([server.endpoint]) { layer, _ in
+                let channel = ChannelName(unchecked: "work")
+                try await layer.send(test(1), to: channel)
+                server.kill()
+                try await server.start()
+                var heard: LayerMessage?
+                while heard == nil { heard = try? await layer.receive(from: channel) }
+                #expect(heard?.testNumber == 1)
+            }
+        }
+    }
+
+    @Test(arguments: RedisLayerKind.allCases)
+    func everyConnectionIsKilledAmongManyMessages(_ kind: RedisLayerKind) async throws {
+        try await withRedis { server in
+            try await withSites([server.endpoint], of: [kind]) { sites in
+                let site = sites[0]
+                let count = 100_000
+                let sending = Task {
+                    for start in stride(from: 0, to: count, by: 1_000) {
+                        site.submit(start..<start + 1_000)
+                        // As fast as it is carried, with room for what the gap stands for.
+                        while start - site.heard.count - site.dropped > 50_000, !Task.isCancelled { try await turn() }
+                    }
+                }
+                try await site.heard.arrivals(count / 4)
+                for type in ["normal", "pubsub"] {
+                    try await server.command("CLIENT", "KILL", "TYPE", type, "SKIPME", "yes")
+                }
+                try await sending.value
+                try await site.heard.restored(1)
+                // When the last of all comes through, all others did or did not.
+                try await site.untilHeard(from: count)
+                site.heard.expectOrder()
+                #expect(site.heard.interruptions == site.heard.restorations)
+                let known = site.heard.count + site.dropped
+                switch kind {
+                // What Redis handed out when the connection broke is what the gap stands for: one fetch, and its first.
+                case .core: #expect(known > count - 257)
+                // Nothing is stored: what was published in the gap.
+                case .pubSub: #expect(known > count / 2)
+                }
+            }
+        }
+    }
+
+    @Test func aRedisThatStandsStillForTenSecondsIsLeftAndFoundAgain() async throws {
+        var options = RedisClientOptions()
+        // The longest wait, that of a reader for messages, is eight seconds.
+        options.timeLimit = .seconds(3)
+        try await withRedis { server in
+            try await withSites([server.endpoint], options: options) { sites in
+                try await expectResumption { round in
+                    let first = round * 10_000
+                    for site in sites {
+                        let before = site.heard.count
+                        site.submit(first..<first + 100)
+                        try await site.heard.arrivals(before + 100)
+                    }
+                    server.pause()
+                    for site in sites { site.submit(first + 100..<first + 200) }
+                    try await Task.sleep(for: .seconds(10))
+                    for site in sites {
+                        try await site.heard.interrupted(round)
+                        try await site.dropped(round * 100)
+                    }
+                    server.resume()
+                    let back = ContinuousClock.now
+                    for site in sites {
+                        try await site.heard.restored(round)
+                        try await site.untilHeard(from: first + 200)
+                    }
+                    let time = ContinuousClock.now - back
+                    for site in sites {
+                        #expect(site.dropped == round * 100, "\(site.kind): counted, because nobody knows")
+                        #expect(site.heard.interruptions == round, "\(site.kind)")
+                        // Redis may still carry out what it was sent before; nobody sends it again.
+                        let numbers = site.heard.numbers
+                        #expect(Set(numbers).count == numbers.count, "\(site.kind): nothing twice")
+                    }
+                    return time
+                }
+            }
+        }
+    }
+
+    @Test func sentinelNamesAnotherMaster() async throws {
+        try await expectResumption { _ in
+            let master = try await RedisServerProcess.start()
+            defer { master.stop() }
+            var options = RedisServerProcess.Options()
+            options.replicaOf = master.port
+            let replica = try await RedisServerProcess.start(options)
+            defer { replica.stop() }
+            try await replica.waitUntil(["INFO", "replication"]) { $0.contains("master_link_status:up") }
+            let sentinel = try await RedisServerProcess.startSentinel(watching: "mymaster", at: master.port)
+            defer { sentinel.stop() }
+            try await sentinel.waitUntil(["SENTINEL", "REPLICAS", "mymaster"]) { $0.contains("\(replica.port)") }
+            let sentinels = RedisEndpoint.Sentinels(
+                addresses: [.tcp(host: "127.0.0.1", port: sentinel.port)], masterName: "mymaster")
+            var time = Duration.zero
+            try await withSites([RedisEndpoint(.sentinels(sentinels))]) { sites in
+                for site in sites {
+                    site.submit(0..<100)
+                    try await site.heard.arrivals(100)
+                }
+                master.kill()
+                for site in sites {
+                    site.submit(100..<200)
+                    try await site.dropped(100)
+                }
+                try await sentinel.waitUntil(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"]) {
+                    $0.contains("\(replica.port)")
+                }
+                let promoted = ContinuousClock.now
+                for site in sites {
+                    try await site.heard.restored(1)
+                    try await site.untilHeard(from: 200)
+                }
+                time = ContinuousClock.now - promoted
+                for site in sites {
+                    #expect(site.heard.interruptions == site.heard.restorations, "\(site.kind)")
+                    site.heard.expectOrder()
+                }
+            }
+            return time
+        }
+    }
+
+    @Test func whatWasDeletedIsJoinedAgain() async throws {
+        try await withRedis { server in
+            try await withSites([server.endpoint], of: [.core]) { sites in
+                let site = sites[0]
+                try await server.command("FLUSHALL")
+                try await site.heard.restored(1)
+                site.submit(1..<2)
+                try await site.heard.arrivals(1)
+            }
+        }
+    }
+}
