@@ -1,4 +1,5 @@
-"""The CATMAID profile, examples/catmaid.json as it is shipped, before an application with CATMAID's login view."""
+"""The CATMAID profile, examples/catmaid.json as it is shipped, before an application with CATMAID's login view, over
+each layer."""
 
 import json
 import pathlib
@@ -6,17 +7,30 @@ import pathlib
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+import channels_peer
 from applications import DjangoSite, Visitor
 
 PROFILE = pathlib.Path(__file__).parents[2] / "examples" / "catmaid.json"
 # CATMAID names its session cookie after the path it is installed under; this is "/".
 COOKIE = "sessionid_6666cd76f96956469e7be39d750cc7d9"
 PATH = "/channels/updates/"
+# Python's layer for each of ours that has one, in which CATMAID's own code sends.
+PYTHON = {"redis": "channels_redis.core.RedisChannelLayer",
+          "redis_pubsub": "channels_redis.pubsub.RedisPubSubChannelLayer"}
 
 
-@pytest.fixture(scope="module")
-def site(shared):
-    return DjangoSite(shared, json.loads(PROFILE.read_text()), cookie=COOKIE)
+@pytest.fixture(scope="module", params=["memory", "redis", "redis_pubsub", "rabbitmq"])
+def site(shared, request):
+    config = {}
+    if request.param in PYTHON:
+        config = {"hosts": [shared.redis().url]}
+    elif request.param == "rabbitmq":
+        config = {"host": request.getfixturevalue("rabbitmq").url, "groups_exchange": "catmaid"}
+    settings = json.loads(PROFILE.read_text())
+    settings["channel_layers"] = {"default": {"backend": request.param, "config": config}}
+    made = DjangoSite(shared, settings, cookie=COOKIE)
+    made.layer, made.config = request.param, config
+    return made
 
 
 @pytest.fixture
@@ -34,15 +48,30 @@ def message(number):
     return {"event": "new-message", "payload": {"message_id": number, "message_title": "Microstack finished \u00e9"}}
 
 
-def test_each_user_hears_the_messages_for_them_written_as_python_wrote_them(site, alice, bob):
+def test_each_user_hears_the_messages_for_them(site, alice, bob):
     with site.browser(PATH, cookie=alice) as one, site.browser(PATH, cookie=alice) as again, \
             site.browser(PATH, cookie=bob) as two:
         site.publish("updates-1", message(1))
         site.publish("updates-2", message(2))
         site.publish("updates-None", message(3))
-        # Python's spaces and escapes, which the browser gets as they are.
-        assert one.read() == again.read() == json.dumps(message(1))
-        assert "\\u00e9" in json.dumps(message(1)) and two.read() == json.dumps(message(2))
+        assert one.json() == again.json() == message(1)
+        assert two.json() == message(2)
+
+
+@pytest.mark.parametrize("site", ["memory"], indirect=True)
+def test_within_one_process_json_keeps_the_spaces_and_escapes_of_python(site, alice):
+    with site.browser(PATH, cookie=alice) as browser:
+        site.publish("updates-1", message(1))
+        assert browser.read() == json.dumps(message(1)) and "\\u00e9" in json.dumps(message(1))
+
+
+@pytest.mark.parametrize("site", PYTHON, indirect=True)
+def test_what_the_channel_layer_of_its_django_sends_arrives_unchanged(site, alice):
+    with site.browser(PATH, cookie=alice) as browser, \
+            channels_peer.Peer(site.config["hosts"], {}, PYTHON[site.layer]) as python:
+        for number in range(20):
+            python.group_send("updates-1", {"type": "user.message", "data": json.dumps(message(number))})
+        assert [browser.read() for _ in range(20)] == [json.dumps(message(number)) for number in range(20)]
 
 
 def test_every_event_the_page_knows_arrives(site, alice):

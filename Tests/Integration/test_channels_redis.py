@@ -209,20 +209,3 @@ def test_every_fault_of_the_options_is_named_at_once(servers):
                  "symmetric_encryption_keys"):
         assert part in said, said
     assert "secret-text" not in said
-
-
-def test_the_catmaid_profile_works_over_redis(servers):
-    import pathlib
-
-    from applications import DjangoSite, Visitor
-
-    redis = servers.redis()
-    profile = json.loads((pathlib.Path(__file__).parents[2] / "examples" / "catmaid.json").read_text())
-    profile["channel_layers"] = {"default": layer([redis.url])}
-    site = DjangoSite(servers, profile, cookie="sessionid_6666cd76f96956469e7be39d750cc7d9")
-    alice = Visitor(site).log_in("alice").cookie
-    with site.browser("/channels/updates/", cookie=alice) as browser, channels_peer.Peer([redis.url], {}) as peer:
-        event = {"event": "new-message", "payload": {"message_id": 1}}
-        # What CATMAID's own code sends.
-        peer.group_send("updates-1", {"type": "user.message", "data": json.dumps(event)})
-        assert browser.json() == event

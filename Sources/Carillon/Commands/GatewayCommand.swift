@@ -22,6 +22,7 @@ struct GatewayCommand: AsyncParsableCommand {
         let telemetry = TelemetryConfiguration(reading: reader)
         let layer = LayerChoice(reading: reader)
         let configuration = GatewayConfiguration(reading: reader)
+        layer.check(configuration.routes, reader)
         let gateway = GatewayProcessConfiguration(reading: reader)
         let workers = RouterConfiguration(reading: reader).workers
         try WholeConfiguration.finish(reader)

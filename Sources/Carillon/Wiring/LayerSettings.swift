@@ -16,8 +16,9 @@ enum LayerSettings {
             channel_capacity (capacities by name pattern), expiry ("60s") and group_expiry ("1d"). The backend "redis" is \
             a peer of channels_redis.core.RedisChannelLayer; its config has the same, and hosts (["redis://localhost:6379"]; \
             each a URL, [HOST, PORT] or a map), prefix ("asgi"), symmetric_encryption_keys, random_prefix_length (12) and \
-            serializer_format ("msgpack" or "json"). Every process of a site must have the same. The \
-            backend "rabbitmq" is described in docs/rabbitmq.md.
+            serializer_format ("msgpack" or "json"). The backend "redis_pubsub" is a peer of \
+            channels_redis.pubsub.RedisPubSubChannelLayer. Every process of a site must have the same. All options are in \
+            docs/redis.md, those of the backend "rabbitmq" in docs/rabbitmq.md.
             """, example: #"{"default": {"backend": "redis", "config": {"hosts": ["redis://localhost:6379/0"]}}}"#)
 
     static let all: [any AnySetting] = [channelLayers]
@@ -28,6 +29,7 @@ enum LayerChoice {
     case memory(LayerConfiguration)
     case rabbitMQ(RabbitMQConfiguration)
     case redis(RedisLayerConfiguration)
+    case redisPubSub(RedisPubSubConfiguration)
 
     private enum Backend: String, CaseIterable {
         case memory, redis
@@ -52,9 +54,7 @@ enum LayerChoice {
         case .memory, nil: self = .memory(layer.child("config").map(Self.memory) ?? LayerConfiguration())
         case .redis: self = .redis(RedisLayerConfiguration(reading: layer.child("config")))
         case .rabbitMQ: self = .rabbitMQ(RabbitMQConfiguration(reading: layer.child("config")))
-        case .redisPubSub:
-            layer.child("backend")?.fault(
-                "is not in this build yet; available are \"memory\", \"redis\" and \"rabbitmq\"")
+        case .redisPubSub: self = .redisPubSub(RedisPubSubConfiguration(reading: layer.child("config")))
         }
     }
 
@@ -68,6 +68,7 @@ enum LayerChoice {
         case .memory: "memory"
         case .rabbitMQ: "rabbitmq"
         case .redis: "redis"
+        case .redisPubSub: "redis_pubsub"
         }
     }
 
@@ -75,7 +76,7 @@ enum LayerChoice {
     var isShared: Bool {
         switch self {
         case .memory: false
-        case .redis, .rabbitMQ: true
+        case .redis, .redisPubSub, .rabbitMQ: true
         }
     }
 
@@ -85,6 +86,7 @@ enum LayerChoice {
         case .memory: []
         case .rabbitMQ(let configuration): await RabbitMQLayer.problems(reaching: configuration)
         case .redis(let configuration): await RedisLayer.problems(reaching: configuration.hosts)
+        case .redisPubSub(let configuration): await RedisLayer.problems(reaching: configuration.hosts)
         }
     }
 
@@ -95,6 +97,8 @@ enum LayerChoice {
             RabbitMQLayer(configuration: configuration, observer: observer, logger: Logger(label: "layer"))
         case .redis(let configuration):
             RedisLayer(configuration, observer: observer, logger: Logger(label: "layer"))
+        case .redisPubSub(let configuration):
+            RedisPubSubLayer(configuration, observer: observer, logger: Logger(label: "layer"))
         }
     }
 }

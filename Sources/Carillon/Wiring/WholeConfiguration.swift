@@ -24,6 +24,7 @@ struct WholeConfiguration {
         self.telemetry = TelemetryConfiguration(reading: reader)
         self.layer = LayerChoice(reading: reader)
         self.gateway = GatewayConfiguration(reading: reader)
+        self.layer.check(self.gateway.routes, reader)
         self.gatewayProcess = GatewayProcessConfiguration(reading: reader)
         self.router = RouterConfiguration(reading: reader)
         self.routerDrainTime = reader.value(RouterStopSettings.drainTime)

@@ -35,4 +35,5 @@ TEMPLATES = [{
 USE_TZ = True
 if "SITE_LAYERS" in os.environ:
     INSTALLED_APPS.append("channels")
+    ASGI_APPLICATION = "django_site.asgi.application"
     CHANNEL_LAYERS = json.loads(os.environ["SITE_LAYERS"])
