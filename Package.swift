@@ -137,8 +137,8 @@ let package = Package(
         .testTarget(
             name: "RedisLayerTests",
             dependencies: [
-                "CHiredis", "ChannelLayer", "JSON", "RedisLayer", "Settings", "TestSupport", nioCore, nioEmbedded,
-                nioPosix, logging,
+                "CHiredis", "ChannelLayer", "HTTP1", "JSON", "RedisLayer", "Settings", "TestSupport", nioCore,
+                nioEmbedded, nioPosix, logging,
             ], swiftSettings: features),
         .testTarget(
             name: "RabbitMQLayerTests", dependencies: ["RabbitMQLayer", "Settings", "TestSupport", nioPosix, logging],

@@ -2,7 +2,20 @@ package import NIOCore
 
 /// Base64 (RFC 4648), in both alphabets and without Foundation: what HTTP's fields, tokens and texts carry bytes in.
 package enum Base64 {
-    fileprivate static let letters: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    /// Which characters stand for 62 and 63.
+    package enum Alphabet: Sendable {
+        /// `+` and `/` (section 4).
+        case standard
+        /// `-` and `_` (section 5).
+        case url
+
+        fileprivate var letters: StaticString {
+            switch self {
+            case .standard: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+            case .url: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+            }
+        }
+    }
 
     /// The standard alphabet with padding (section 4).
     package static func encode(_ bytes: ByteBuffer) -> String {
@@ -37,6 +50,14 @@ package enum Base64 {
         var decoder = Decoder(room: text.count, letters: (UInt8(ascii: "-"), UInt8(ascii: "_")))
         for character in text where !decoder.take(character) { return nil }
         return decoder.rest == 0 ? decoder.bytes : nil
+    }
+
+    /// Reads the URL alphabet with its padding, as strictly: there is exactly one text for some bytes.
+    package static func decodePaddedURL(_ text: ByteBuffer) -> ByteBuffer? {
+        var digits = text.readableBytesView
+        guard digits.count.isMultiple(of: 4) else { return nil }
+        for _ in 0..<2 where digits.last == UInt8(ascii: "=") { digits = digits.dropLast() }
+        return Self.decodeURL(digits).map { ByteBuffer(bytes: $0) }
     }
 
     private struct Decoder {
@@ -82,11 +103,12 @@ package enum Base64 {
 }
 
 extension ByteBuffer {
-    /// Writes `payload` as base64 with the standard alphabet and padding (RFC 4648 section 4).
-    package mutating func writeBase64(_ payload: ByteBuffer) {
+    /// Writes `payload` as base64 with padding.
+    package mutating func writeBase64(_ payload: ByteBuffer, alphabet: Base64.Alphabet = .standard) {
+        let letters = alphabet.letters
         payload.withUnsafeReadableBytes { bytes in
             self.reserveCapacity(minimumWritableBytes: bytes.count / 3 &* 4 &+ 4)
-            func letter(_ value: UInt32) -> UInt8 { Base64.letters.utf8Start[Int(value & 63)] }
+            func letter(_ value: UInt32) -> UInt8 { letters.utf8Start[Int(value & 63)] }
             var index = 0
             while index < bytes.count {
                 let left = bytes.count &- index

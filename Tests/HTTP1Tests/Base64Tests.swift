@@ -30,4 +30,27 @@ import Testing
     func ofTheURLAlphabetThereIsOneTextForSomeBytes(_ text: String) {
         #expect(Base64.decodeURL(text.utf8) == nil)
     }
+
+    @Test(arguments: [
+        ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
+        ("foobar", "Zm9vYmFy"), ("?~?", "P34_"), (">>>", "Pj4-"),
+    ])
+    func theURLAlphabetWithPaddingIsWrittenAndRead(plain: String, text: String) {
+        var encoded = ByteBuffer(string: ">")
+        encoded.writeBase64(ByteBuffer(string: plain), alphabet: .url)
+        #expect(String(buffer: encoded) == ">" + text)
+        #expect(Base64.decodePaddedURL(ByteBuffer(string: text)) == ByteBuffer(string: plain))
+    }
+
+    @Test func allBytesComeBackFromTheURLAlphabet() {
+        let all = ByteBuffer(bytes: (0...255).map { UInt8($0) } + (0...255).reversed().map { UInt8($0) })
+        var text = ByteBuffer()
+        text.writeBase64(all, alphabet: .url)
+        #expect(Base64.decodePaddedURL(text) == all)
+    }
+
+    @Test(arguments: ["Z", "Zg", "Zg=", "Z===", "====", "Zh==", "Zm9=", "Zm+v", "Zm/v", "Zg==Zg==", "Zm9v\n", "Zm 9"])
+    func withPaddingThereIsOneTextForSomeBytesToo(text: String) {
+        #expect(Base64.decodePaddedURL(ByteBuffer(string: text)) == nil)
+    }
 }

@@ -1,5 +1,6 @@
 import Crypto
 import CryptoExtras
+import HTTP1
 import NIOCore
 
 /// One of the secrets in `symmetric_encryption_keys`, ready for use.
@@ -45,7 +46,7 @@ struct FernetKey: Sendable {
         token.writeBytes(ciphertext)
         let signature = HMAC<SHA256>.authenticationCode(for: Array(token.readableBytesView), using: self.signing)
         token.writeBytes(Array(signature))
-        Base64URL.encode(token.readableBytesView, into: &buffer)
+        buffer.writeBase64(token, alphabet: .url)
     }
 
     /// The payload and the time of a token's bytes; `nil` when this key did not make it.

@@ -1,5 +1,6 @@
 import Crypto
 import CryptoExtras
+import HTTP1
 import NIOCore
 
 /// `symmetric_encryption_keys`: the first key encrypts, each is tried for what arrives, so that keys can be changed
@@ -34,7 +35,7 @@ struct FernetKeyring: Sendable {
     ///
     /// - Parameter times: when it may have been made, in seconds since 1970; `nil` for any time.
     func open(_ text: ByteBuffer, madeIn times: ClosedRange<UInt64>?) throws(Refusal) -> ByteBuffer {
-        guard let token = Base64URL.decode(text.readableBytesView) else { throw .notOurs }
+        guard let token = Base64.decodePaddedURL(text) else { throw .notOurs }
         for key in self.keys {
             guard let (payload, seconds) = key.open(token) else { continue }
             if let times, !times.contains(seconds) { throw .notItsTime }

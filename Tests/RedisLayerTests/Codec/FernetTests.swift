@@ -1,4 +1,5 @@
 import CryptoExtras
+import HTTP1
 import NIOCore
 import TestSupport
 import Testing
@@ -81,12 +82,12 @@ struct FernetVectors: Decodable {
         let keyring = try #require(FernetKeyring(["k"]))
         var text = ByteBuffer()
         try keyring.seal(ByteBuffer(string: "a message"), at: 1_000, into: &text)
-        let token = try #require(Base64URL.decode(text.readableBytesView))
+        let token = try #require(Base64.decodePaddedURL(text))
         for bit in 0..<token.readableBytes * 8 {
             var changed = Array(token.readableBytesView)
             changed[bit / 8] ^= 1 << UInt8(bit % 8)
             var changedText = ByteBuffer()
-            Base64URL.encode(ByteBuffer(bytes: changed).readableBytesView, into: &changedText)
+            changedText.writeBase64(ByteBuffer(bytes: changed), alphabet: .url)
             #expect(throws: FernetKeyring.Refusal.notOurs) { try keyring.open(changedText, madeIn: nil) }
         }
     }
@@ -104,30 +105,5 @@ struct FernetVectors: Decodable {
             #expect(corpus.contains(Array(token.readableBytesView)), "a token that nobody made was opened")
         }
         #expect(opened < 200)
-    }
-}
-
-@Suite struct Base64URLTests {
-    @Test(arguments: [
-        ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
-        ("foobar", "Zm9vYmFy"),
-    ])
-    func theExamplesOfTheRFC(plain: String, text: String) throws {
-        var encoded = ByteBuffer(string: ">")
-        Base64URL.encode(ByteBuffer(string: plain).readableBytesView, into: &encoded)
-        #expect(String(buffer: encoded) == ">" + text)
-        #expect(Base64URL.decode(ByteBuffer(string: text).readableBytesView) == ByteBuffer(string: plain))
-    }
-
-    @Test func allBytesComeBack() {
-        let all = ByteBuffer(bytes: (0...255).map { UInt8($0) } + (0...255).reversed().map { UInt8($0) })
-        var text = ByteBuffer()
-        Base64URL.encode(all.readableBytesView, into: &text)
-        #expect(Base64URL.decode(text.readableBytesView) == all)
-    }
-
-    @Test(arguments: ["Z", "Zg", "Zg=", "Z===", "====", "Zh==", "Zm9=", "Zm+v", "Zm/v", "Zg==Zg==", "Zm9v\n", "Zm 9"])
-    func anythingElseIsRefused(text: String) {
-        #expect(Base64URL.decode(ByteBuffer(string: text).readableBytesView) == nil)
     }
 }
