@@ -5,6 +5,7 @@
 # docs, clean, and
 #
 # make conformance PYTHON27=…   runs Autobahn's WebSocket suite, which is Python 2.7 code, against a gateway
+# make conformance-http         holds the publish API to docs/openapi.json, and HTTP/2 to RFC 9113
 
 SWIFT ?= swift
 # Exclusivity is checked in debug builds and tests; in a release the checks cost a quarter of all instructions.
@@ -14,10 +15,11 @@ PROGRAM := .build/release/carillon
 ARGS ?=
 
 BUILD_PACKAGES := zlib1g-dev libhiredis-dev librabbitmq-dev pkg-config
-TEST_PACKAGES := python3 cc:gcc python3-venv redis-server rabbitmq-server nginx supervisor chromium curl php-fpm node:nodejs
+TEST_PACKAGES := python3 cc:gcc python3-venv redis-server rabbitmq-server nginx supervisor chromium curl php-fpm node:nodejs \
+    ip:iproute2 pgrep:procps openssl
 SOURCES := Package.swift Sources Tests Benchmarks/Micro
 
-.PHONY: run build install deb test conformance bench lint format docs clean
+.PHONY: run build install deb test conformance conformance-http bench lint format docs clean
 
 run: build
 	@exec $(PROGRAM) serve $(ARGS)
@@ -45,6 +47,11 @@ conformance:
 	@$(MAKE) --no-print-directory build
 	@/usr/bin/python3 Tests/Conformance/conformance.py $(if $(CASES),--cases $(foreach case,$(CASES),'$(case)'))
 
+# Minutes. EXAMPLES=1000 tries more bodies than the 200 of each kind.
+conformance-http: build
+	@scripts/need-packages python3-venv openssl
+	@scripts/conformance-http $(PROGRAM)
+
 # Half an hour. Each goes on when one before it failed, so that a run tells all it can.
 bench: build
 	@status=0; for each in run.py "layers.py redis" "layers.py rabbitmq"; do \
@@ -61,4 +68,4 @@ docs: build
 	@$(PROGRAM) settings --markdown > docs/settings.md
 
 clean:
-	@rm -rf .build .venv-tests .venv-conformance
+	@rm -rf .build .venv-tests .venv-conformance .venv-conformance-http

@@ -7,8 +7,11 @@ import socket
 import xmlrpc.client
 
 import pytest
+import redis as redis_client
 
 from servers import KEY, Carillon, Supervisord, program, run
+from shipped import shipped
+from sites import Site
 from sockets import WebSocket
 from waiting import wait_for
 
@@ -114,6 +117,91 @@ def test_supervisord_is_never_held_up_and_the_newest_states_come_later(supervise
         supervised.supervisord.control("start", "sleeper")
         seen = heard(browser, type="process.state", name="sleeper", to="RUNNING")
         assert seen["serial"] > 10
+
+
+# Over a broker, by the entry that is shipped
+
+SLEEPERS = """
+[program:sleeper]
+command=/bin/sleep 600
+process_name=%(program_name)s_%(process_num)d
+numprocs=2
+startsecs=0
+"""
+# Its browsers may ask all agents for a snapshot.
+PROCESSES = {"path": "/channels/processes/", "authenticate": "anonymous", "groups": ["processes"],
+             "receive": {"group": "agents", "type": "carillon.snapshot", "key": "text"}}
+
+
+class Spread:
+    """A site of two gateways over Redis, and a supervisord whose agent speaks into that layer."""
+
+    def __init__(self, servers):
+        self.redis = servers.redis()
+        self.control = redis_client.Redis.from_url(self.redis.url)
+        self.site = Site(
+            servers, routes=[PROCESSES], gateways=2, layer={"backend": "redis", "config": {"hosts": [self.redis.url]}})
+        self.log = self.site.folder / "agent.log"
+        entry = shipped("supervisor/agent.conf", {
+            "/usr/local/bin/carillon": program(), "/etc/carillon/settings.json": self.site.path,
+            "/var/log/carillon": self.site.folder})
+        self.supervisord = servers.make(Supervisord, entry + SLEEPERS, {"CARILLON_API_KEY": KEY})
+
+    def browsers(self):
+        """One at each gateway."""
+        pair = [self.site.browser("/channels/processes/") for _ in range(2)]
+        assert [gateway.metric("carillon_gateway_connections") for gateway in self.site.gateways] == [1, 1]
+        return pair
+
+    def close_the_door(self):
+        """Redis keeps what it has and lets nobody in."""
+        self.control.config_set("requirepass", "nobody knows it")
+        for kind in ("normal", "pubsub"):
+            self.control.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+
+    def open_the_door(self):
+        self.control.config_set("requirepass", "")
+
+
+def test_over_a_broker_the_browsers_of_all_gateways_hear(servers):
+    spread = Spread(servers)
+    pair = spread.browsers()
+    spread.supervisord.start()
+    for browser in pair:
+        heard(browser, type="process.state", name="sleeper_1", to="RUNNING")
+    # Somebody who comes later asks how things are; the answer is for all.
+    pair[1].send("how are things?")
+    for browser in pair:
+        snapshot = heard(browser, type="process.snapshot")
+        while "sleeper_1" not in {process["name"] for process in snapshot["processes"]}:
+            snapshot = heard(browser, type="process.snapshot")
+    for browser in pair:
+        browser.close()
+    spread.control.close()
+
+
+def test_what_changed_while_the_broker_was_away_comes_later_once_for_each_process(servers):
+    spread = Spread(servers)
+    pair = spread.browsers()
+    spread.supervisord.start()
+    for browser in pair:
+        for name in ("sleeper_0", "sleeper_1"):
+            heard(browser, type="process.state", name=name, to="RUNNING")
+    spread.close_the_door()
+    for _ in range(3):
+        assert spread.supervisord.control("restart", "sleeper:sleeper_0", limit=10)[0] == 0
+    assert spread.supervisord.control("stop", "sleeper:sleeper_1", limit=10)[0] == 0
+    wait_for(lambda: "cannot be published" in spread.log.read_text(), "the agent noticing it")
+    spread.open_the_door()
+    for browser in pair:
+        # Nothing of the way there: each process' newest state is the first that is heard of it.
+        seen = {}
+        while set(seen) != {"sleeper_0", "sleeper_1"}:
+            notice = heard(browser, type="process.state")
+            seen.setdefault(notice["name"], notice["to"])
+        assert seen == {"sleeper_0": "RUNNING", "sleeper_1": "STOPPED"}
+        browser.close()
+    spread.control.close()
 
 
 def test_an_agent_outside_of_supervisord_says_who_starts_it():
