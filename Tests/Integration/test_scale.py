@@ -99,7 +99,7 @@ def test_four_gateways_get_everything_in_order_exactly_once(servers, load, layer
         assert gateway.metric("carillon_layer_dropped_messages_total") == 0
 
 
-@pytest.mark.parametrize("layer", ["redis", "rabbitmq"], indirect=True)
+@pytest.mark.parametrize("layer", LAYERS, indirect=True)
 def test_a_burst_of_ten_thousand_reaches_a_thousand_browsers(servers, load, layer):
     """As fast as Django can, with the capacity that is the default."""
     gateway = servers.carillon("gateway", {
