@@ -110,7 +110,7 @@ package final class Router: Sendable {
             // Without anybody to hand over to, everything is the proxy's.
             rule: PeekRule(prefix: handoffs.isEmpty ? "" : self.configuration.gatewayPath), gateways: handoffs,
             headTime: self.configuration.headTime, undecidedLimit: self.configuration.undecidedLimit,
-            socketFile: self.configuration.socketFile)
+            socketFile: self.configuration.socketFile, takeover: self.configuration.takeover)
     }
 
     /// Reads the certificates anew, for new connections; those that are open keep what they began with.
@@ -156,7 +156,7 @@ package final class Router: Sendable {
             return doorman
         }
         guard let doorman else { return }
-        try? await doorman.stop().get()
+        try? await doorman.stop(lastMoment: min(limit, self.configuration.lastMoment)).get()
         let drained = self.shards.map { eventLoop, box in
             eventLoop.flatSubmit { box.value?.drain() ?? eventLoop.makeSucceededVoidFuture() }
         }

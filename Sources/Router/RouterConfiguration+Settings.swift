@@ -17,6 +17,8 @@ extension RouterConfiguration {
         let mode = RouterSettings.mode(reader.value(RouterSettings.socketMode))
         self.socketFile =
             SocketFile(owner: reader.value(RouterSettings.socketOwner), mode: mode) ?? SocketFile(mode: mode)
+        let takeover = reader.value(RouterSettings.takeover)
+        self.takeover = takeover.isEmpty ? nil : takeover
         self.gatewayPath = reader.value(RouterSettings.gatewayPath)
         self.pools = RouterPoolSettings.all(reading: reader)
         self.routes = Route.all(reading: reader, pools: self.pools.map(\.name), gatewayPath: self.gatewayPath)

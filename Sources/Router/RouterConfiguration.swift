@@ -28,6 +28,8 @@ package struct RouterConfiguration: Sendable {
     package var listen: [ListenAddress]
     /// Of the Unix sockets among them.
     package var socketFile = SocketFile()
+    /// The path where routers of this host share their listening sockets; `nil` for one that is alone.
+    package var takeover: String?
     /// Where they connect with TLS.
     package var secureListen: [ListenAddress] = []
     package var tls = RouterTLS()
@@ -54,6 +56,8 @@ package struct RouterConfiguration: Sendable {
     package var tunnelIdleTime = TimeAmount(RouterSettings.tunnelTimeout.defaultValue)
     /// How long a connection that is being closed is still read, so that the browser sees the answer before the end.
     package var lingerTime: TimeAmount = .seconds(2)
+    /// How long a router that stops still hears those who are connected and have asked nothing.
+    package var lastMoment: TimeAmount = .seconds(2)
     /// Connections that have not shown their first request's path.
     package var undecidedLimit = RouterSettings.undecidedLimit.defaultValue
     package var headLimits = HeadLimits()

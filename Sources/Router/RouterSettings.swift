@@ -26,6 +26,14 @@ package enum RouterSettings {
             """, example: ":www-data", bounds: "\"user\", \"user:group\" or \":group\"",
         accepts: { $0.isEmpty || SocketFile(owner: $0, mode: nil) != nil })
 
+    package static let takeover = Setting(
+        "router.takeover", default: "",
+        help: """
+            Where the routers of this host share their listening sockets, so that each can be restarted while another one \
+            accepts: the absolute path of a Unix socket. Empty for a router that is alone.
+            """, example: "/run/carillon/routers.sock", bounds: "an absolute path of at most 100 bytes",
+        accepts: { $0.isEmpty || ($0.hasPrefix("/") && $0.utf8.count <= 100 && !$0.utf8.contains(0)) })
+
     static func mode(_ text: String) -> UInt32? { UInt32(text, radix: 8).flatMap { $0 <= 0o777 ? $0 : nil } }
 
     package static let trustedProxies = Setting(
@@ -91,7 +99,7 @@ package enum RouterSettings {
 
     package static let all: [any AnySetting] =
         [
-            Self.listen, Self.socketMode, Self.socketOwner, Route.setting, RouterPoolSettings.pools,
+            Self.listen, Self.socketMode, Self.socketOwner, Self.takeover, Route.setting, RouterPoolSettings.pools,
             Self.trustedProxies, Self.gatewayPath, Self.gateways, Self.headTimeout, Self.bodyTimeout,
             Self.sendTimeout, Self.idleTimeout, Self.tunnelTimeout, Self.undecidedLimit, Self.logRequests,
             Self.accessLog, Self.accessLogFormat, Self.via,

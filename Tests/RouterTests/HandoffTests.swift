@@ -48,6 +48,17 @@ private final class FakeGateway: Sendable {
         }
     }
 
+    /// Says how many connections it has, once a router is on the line.
+    func report(_ connections: UInt8) throws {
+        for _ in 0..<10_000 {
+            let line = self.line.withLock { $0 }
+            let packet = [1] + [UInt8](repeating: 0, count: 7) + [connections]
+            if line >= 0, send(line, packet, packet.count, CInt(MSG_NOSIGNAL)) == packet.count { return }
+            usleep(1_000)
+        }
+        throw Socket.Failure(description: "no router came")
+    }
+
     /// As a killed process: both the listening socket and the router's line end.
     func die() {
         shutdown(self.listener, CInt(SHUT_RDWR))
@@ -124,6 +135,20 @@ private func asks(_ router: RunningRouter, _ path: String) throws -> String {
         }
     }
 
+    @Test func theGatewayWithTheFewestConnectionsIsChosen() async throws {
+        let worker = try worker()
+        let gateways = [try FakeGateway(name: "a"), try FakeGateway(name: "b")]
+        var settings = configuration([worker.address])
+        settings.gateways = gateways.map(\.endpoint)
+        try await withRouter(settings) { router throws in
+            try gateways[0].report(5)
+            try gateways[1].report(2)
+            #expect(try (0..<3).map { _ in try asks(router, "/channels/").prefix(1) }.joined() == "bbb")
+            // Both have five now.
+            #expect(Set(try (0..<2).map { _ in try asks(router, "/channels/").prefix(1) }) == ["a", "b"])
+        }
+    }
+
     @Test func aDeadGatewaysVisitorsGoToTheNextAndBackWhenItLives() async throws {
         let worker = try worker()
         let (first, second) = (try FakeGateway(name: "a"), try FakeGateway(name: "b"))
@@ -135,7 +160,9 @@ private func asks(_ router: RunningRouter, _ path: String) throws -> String {
             first.die()
             for _ in 0..<4 { #expect(try asks(router, "/channels/").hasPrefix("b")) }
             let again = try FakeGateway(name: "c", path: first.path)
-            let names = try (0..<4).map { _ in try asks(router, "/channels/").prefix(1) }
+            // The one that has just come gets as many as the other one has; then they take turns.
+            let names = try (0..<8).map { _ in try asks(router, "/channels/").prefix(1) }
+            #expect(names.prefix(5).joined() == "ccccc")
             #expect(Set(names) == ["b", "c"])
             again.die()
         }

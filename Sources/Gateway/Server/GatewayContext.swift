@@ -143,6 +143,9 @@ package final class GatewayContext: Sendable {
         self.counts.withLock { $0.release(address, user: user) }
     }
 
+    /// Connections that are let in or being let in.
+    var connectionCount: Int { self.counts.withLock { $0.total } }
+
     /// What is held now.
     package var census: GatewayCensus {
         let (connections, users) = self.counts.withLock { ($0.total, $0.users) }

@@ -99,6 +99,7 @@ package final class GatewayServer: Sendable {
             adopt: { [weak self] in
                 if let self { self.adopt(descriptor: $0) } else { close($0) }
             },
+            connections: { context.connectionCount },
             rejected: { context.handoffRejected($0) })
         try receiver.start()
         self.state.withLock { $0.receiver = receiver }

@@ -10,6 +10,9 @@ import Synchronization
 /// version, with one descriptor beside it; nothing has been read from that socket. One thread waits for all routers:
 /// descriptor passing is a system call that NIO does not have.
 ///
+/// Back come reports: the version and eight bytes, how many connections are open. A router gets one when it connects and
+/// then once a second, so that it knows which gateway has the fewest; what it hands over in between it counts itself.
+///
 /// Who may open the socket's file is a router, and may still be an old or a broken one: whatever it sends costs a line in
 /// the log at most, and no descriptor stays open by it.
 package final class HandoffReceiver: Sendable {
@@ -21,12 +24,14 @@ package final class HandoffReceiver: Sendable {
     private static let packetsPerTurn = 64
     /// How long no router is accepted after the process ran out of descriptors.
     private static let pauseMilliseconds: CInt = 100
+    private static let reportInterval = TimeAmount.seconds(1)
 
     package let path: String
     private let listener: CInt
     private let stopSignal: CInt
     private let hasStopped = Atomic(false)
     private let adopt: @Sendable (CInt) -> Void
+    private let connections: @Sendable () -> Int
     /// A packet that was no hand-off, or a router that was turned away.
     private let rejected: @Sendable (String) -> Void
 
@@ -35,12 +40,15 @@ package final class HandoffReceiver: Sendable {
     /// - Parameters:
     ///   - mode: permissions of the socket file, for example `0o660` when router and gateway share a group.
     ///   - adopt: takes over a stream socket; called on the receiver's thread, must not block.
+    ///   - connections: how many are open.
     package init(
         path: String, mode: UInt32, adopt: @escaping @Sendable (CInt) -> Void,
+        connections: @escaping @Sendable () -> Int = { 0 },
         rejected: @escaping @Sendable (String) -> Void
     ) throws {
         self.path = path
         self.adopt = adopt
+        self.connections = connections
         self.rejected = rejected
         self.listener = try Self.bind(path, mode: mode)
         self.stopSignal = cdescriptors_eventfd()
@@ -70,6 +78,7 @@ package final class HandoffReceiver: Sendable {
     private func run() {
         var routers: [CInt] = []
         var isPaused = false
+        var nextReport = NIODeadline.now()
         defer {
             for descriptor in routers + [self.listener, self.stopSignal] { Glibc.close(descriptor) }
         }
@@ -78,12 +87,18 @@ package final class HandoffReceiver: Sendable {
             var waits = ([self.stopSignal, isPaused ? -1 : self.listener] + routers).map {
                 pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
             }
-            let ready = poll(&waits, nfds_t(waits.count), isPaused ? Self.pauseMilliseconds : -1)
+            let untilReport = CInt(clamping: (nextReport - .now()).nanoseconds / 1_000_000 + 1)
+            let time = isPaused ? Self.pauseMilliseconds : routers.isEmpty ? -1 : max(0, untilReport)
+            let ready = poll(&waits, nfds_t(waits.count), time)
             guard ready >= 0 || errno == EINTR || errno == EAGAIN || errno == ENOMEM else { return }
             guard waits[0].revents == 0 else { return }
             for wait in waits.dropFirst(2) where wait.revents != 0 && !self.receive(from: wait.fd) {
                 Glibc.close(wait.fd)
                 routers.removeAll { $0 == wait.fd }
+            }
+            if .now() >= nextReport {
+                self.report(to: routers)
+                nextReport = .now() + Self.reportInterval
             }
             isPaused = waits[1].revents != 0 && !self.accept(into: &routers)
         }
@@ -100,7 +115,15 @@ package final class HandoffReceiver: Sendable {
             return true
         }
         routers.append(router)
+        self.report(to: [router])
         return true
+    }
+
+    /// A router that does not read gets no more until it has.
+    private func report(to routers: [CInt]) {
+        let count = UInt64(clamping: self.connections())
+        let packet = [Self.version] + (0..<8).map { UInt8(truncatingIfNeeded: count >> (56 - 8 * UInt64($0))) }
+        for router in routers { _ = cdescriptors_send_descriptor(router, packet, packet.count, -1) }
     }
 
     /// Takes packets that wait; those that are left are met at the next look. `false` when the router is gone.

@@ -26,12 +26,15 @@ package final class Doorman: Sendable {
         package var pause: TimeAmount = .milliseconds(100)
         /// Of the Unix sockets it makes.
         package var socketFile = SocketFile()
+        /// The path where routers of this host share their listening sockets (`Takeover`); `nil` for one that is alone.
+        package var takeover: String?
 
         package init(
             rule: PeekRule, gateways: [GatewayHandoff], headTime: TimeAmount, undecidedLimit: Int,
-            socketFile: SocketFile = SocketFile()
+            socketFile: SocketFile = SocketFile(), takeover: String? = nil
         ) {
             self.socketFile = socketFile
+            self.takeover = takeover
             self.rule = rule
             self.gateways = gateways
             self.headTime = headTime
@@ -42,13 +45,19 @@ package final class Doorman: Sendable {
     /// What the owner's threads and the doorman's share.
     private final class Shared: Sendable {
         /// The eventfd that wakes the thread; -1 once the thread is to end, from when on it alone uses and closes it.
-        let wakeup: Mutex<CInt>
+        private let wakeup: Mutex<CInt>
+        private let patience = Mutex(TimeAmount.zero)
 
         init(wakeup: CInt) { self.wakeup = Mutex(wakeup) }
 
-        func wakeToEnd() {
+        var isWanted: Bool { self.wakeup.withLock { $0 >= 0 } }
+        /// How long the thread goes on with those who were let in; settled once it is not wanted any more.
+        var lastMoment: TimeAmount { self.patience.withLock { $0 } }
+
+        func wakeToEnd(lastMoment: TimeAmount) {
             self.wakeup.withLock { wakeup in
                 guard wakeup >= 0 else { return }
+                self.patience.withLock { $0 = lastMoment }
                 var one: UInt64 = 1
                 _ = write(wakeup, &one, MemoryLayout<UInt64>.size)
                 wakeup = -1
@@ -79,64 +88,71 @@ package final class Doorman: Sendable {
     ///   - adopt: takes a connection, and its descriptor with it; called on the doorman's thread.
     ///   - eventLoop: where `stop`'s future is completed.
     /// - Throws: `ListenError` when one address cannot be listened on; then none is.
-    package init(
+    package convenience init(
         listen addresses: [ListenAddress], secure: [ListenAddress] = [], configuration: Configuration,
         metrics: RouterMetrics, logger: Logger,
         eventLoop: any EventLoop, adopt: @escaping @Sendable (Visitor) -> Void
     ) throws(ListenError) {
-        var listeners: [ListeningSocket] = []
-        do throws(ListenError) {
-            for address in addresses { listeners += try ListeningSocket.open(address, file: configuration.socketFile) }
-            for address in secure {
-                listeners += try ListeningSocket.open(address, file: configuration.socketFile).map { socket in
-                    var socket = socket
-                    socket.isSecure = true
-                    return socket
-                }
+        let start = { (inherited: inout InheritedSockets, takeover: CInt) throws(ListenError) -> Running in
+            let sockets = try DoormanSockets(
+                plain: addresses, secure: secure, file: configuration.socketFile, inherited: &inherited,
+                takeover: takeover)
+            return try Self.run(sockets, eventLoop) {
+                DoormanRounds(sockets, configuration: configuration, metrics: metrics, logger: logger, adopt: adopt)
             }
-        } catch {
-            listeners.forEach { $0.close() }
-            throw error
         }
-        let (epoll, wakeup) = (cdescriptors_epoll_create(), cdescriptors_eventfd())
-        guard epoll >= 0, wakeup >= 0 else {
-            let problem = ListeningSocket.errorText(errno)
-            listeners.forEach { $0.close() }
-            for descriptor in [epoll, wakeup] where descriptor >= 0 { _ = close(descriptor) }
-            throw ListenError(address: addresses.first?.description ?? "-", problem: problem)
+        if let path = configuration.takeover {
+            // The thread runs, and answers, before the next newcomer may ask.
+            self.init(try Takeover.with(path, start))
+        } else {
+            var none = InheritedSockets()
+            self.init(try start(&none, -1))
         }
+    }
+
+    private struct Running {
+        let sockets: DoormanSockets
+        let shared: Shared
+        let ended: EventLoopFuture<Void>
+    }
+
+    private init(_ running: Running) {
+        let listeners = running.sockets.listeners
         self.boundAddresses = listeners.filter { !$0.isSecure }.map(\.address)
         self.secureAddresses = listeners.filter(\.isSecure).map(\.address)
-        let shared = Shared(wakeup: wakeup)
-        self.shared = shared
+        self.shared = running.shared
+        self.ended = running.ended
+    }
+
+    private static func run(
+        _ sockets: DoormanSockets, _ eventLoop: any EventLoop, rounds: @escaping @Sendable () -> DoormanRounds
+    ) throws(ListenError) -> Running {
+        let shared = Shared(wakeup: sockets.wakeup)
         let promise = eventLoop.makePromise(of: Void.self)
-        self.ended = promise.futureResult
-        let sockets = listeners
         let started = PlainThread.start(name: "doorman") {
-            var rounds = DoormanRounds(
-                epoll: epoll, wakeup: wakeup, listeners: sockets, configuration: configuration, metrics: metrics,
-                logger: logger, adopt: adopt)
-            rounds.run { shared.wakeup.withLock { $0 >= 0 } }
-            _ = close(wakeup)
+            var rounds = rounds()
+            rounds.run { shared.isWanted }
+            rounds.end(after: shared.lastMoment)
             promise.succeed()
         }
         guard started else {
-            listeners.forEach { $0.close() }
-            for descriptor in [epoll, wakeup] { _ = close(descriptor) }
+            sockets.closeAll()
             promise.succeed()
-            throw ListenError(address: addresses.first?.description ?? "-", problem: "no thread can be started")
+            throw sockets.failure("no thread can be started")
         }
+        return Running(sockets: sockets, shared: shared, ended: promise.futureResult)
     }
 
     deinit {
-        self.shared.wakeToEnd()
+        self.shared.wakeToEnd(lastMoment: .zero)
     }
 
-    /// Closes the listening sockets at once. Who has not said a byte is closed; who is in the middle of a first request
-    /// goes to the proxy. The future completes when the thread has ended.
+    /// Closes the listening sockets at once. Who was let in already has `lastMoment` to say what is wanted, because nobody
+    /// outside can know that the router stops; then who has not said a byte is closed, and who is in the middle of a first
+    /// request goes to the proxy. The future completes when the thread has ended.
     @discardableResult
-    package func stop() -> EventLoopFuture<Void> {
-        self.shared.wakeToEnd()
+    package func stop(lastMoment: TimeAmount = .zero) -> EventLoopFuture<Void> {
+        self.shared.wakeToEnd(lastMoment: lastMoment)
         return self.ended
     }
 }

@@ -11,9 +11,7 @@ struct DoormanRounds: ~Copyable {
     private static let acceptsPerTurn = 64
     private static let eventsPerTurn = 128
 
-    private let epoll: CInt
-    private let wakeup: CInt
-    private let listeners: [ListeningSocket]
+    private let sockets: DoormanSockets
     private let configuration: Doorman.Configuration
     private let metrics: RouterMetrics
     private let log: BoundedLog
@@ -22,53 +20,68 @@ struct DoormanRounds: ~Copyable {
     private var room = WaitingRoom()
     private var handoff: HandoffSender
     private var pausedUntil: NIODeadline?
+    /// The listening sockets are closed; their numbers may be others' by now.
+    private var hasClosed = false
+    private var lastMomentEnds: NIODeadline?
     private var peeked: [UInt8]
     private var events = [cdescriptors_event](repeating: cdescriptors_event(), count: Self.eventsPerTurn)
 
     init(
-        epoll: CInt, wakeup: CInt, listeners: [ListeningSocket], configuration: Doorman.Configuration,
+        _ sockets: DoormanSockets, configuration: Doorman.Configuration,
         metrics: RouterMetrics, logger: Logger, adopt: @escaping @Sendable (Visitor) -> Void
     ) {
-        self.epoll = epoll
-        self.wakeup = wakeup
-        self.listeners = listeners
+        self.sockets = sockets
         self.configuration = configuration
         self.metrics = metrics
         self.log = BoundedLog(logger)
         self.adopt = adopt
-        self.handoff = HandoffSender(configuration.gateways)
+        self.handoff = HandoffSender(configuration.gateways, epoll: sockets.epoll)
         self.peeked = [UInt8](repeating: 0, count: configuration.rule.bytesNeeded)
     }
 
-    /// Works for as long as `isWanted`; then every descriptor here has been closed or given away.
+    /// Works for as long as `isWanted`.
     mutating func run(while isWanted: () -> Bool) {
-        _ = cdescriptors_epoll_add(self.epoll, self.wakeup, CDESCRIPTORS_READABLE.rawValue)
+        _ = cdescriptors_epoll_add(self.sockets.epoll, self.sockets.wakeup, CDESCRIPTORS_READABLE.rawValue)
         self.watchListeners()
-        while isWanted() {
-            let count = cdescriptors_epoll_wait(
-                self.epoll, &self.events, CInt(Self.eventsPerTurn), self.millisecondsToSleep())
-            for index in 0..<max(0, Int(count)) { self.handle(self.events[index]) }
-            let now = NIODeadline.now()
-            self.closeOverdue(now)
-            self.resumeIfDue(now)
-            self.metrics.undecided.set(self.room.count)
-        }
+        while isWanted() { self.turn() }
+    }
+
+    /// Accepts no more, and hears those who were let in for as long as `lastMoment`; then every descriptor here has been
+    /// closed or given away.
+    mutating func end(after lastMoment: TimeAmount) {
+        self.pausedUntil = nil
+        self.hasClosed = true
+        self.sockets.closeListeners()
+        self.lastMomentEnds = .now() + lastMoment
+        while let end = self.lastMomentEnds, self.room.count > 0, .now() < end { self.turn() }
         self.leaveHouse()
     }
 
+    private mutating func turn() {
+        let count = cdescriptors_epoll_wait(
+            self.sockets.epoll, &self.events, CInt(Self.eventsPerTurn), self.millisecondsToSleep())
+        for index in 0..<max(0, Int(count)) { self.handle(self.events[index]) }
+        let now = NIODeadline.now()
+        self.closeOverdue(now)
+        self.resumeIfDue(now)
+        self.metrics.undecided.set(self.room.count)
+    }
+
     private func millisecondsToSleep() -> CInt {
-        let next = [self.room.earliestDeadline, self.pausedUntil].compactMap { $0 }.min()
+        let next = [self.room.earliestDeadline, self.pausedUntil, self.lastMomentEnds].compactMap { $0 }.min()
         guard let next else { return -1 }
         let nanoseconds = (next - .now()).nanoseconds
         return nanoseconds <= 0 ? 0 : CInt(clamping: nanoseconds / 1_000_000 + 1)
     }
 
     private mutating func handle(_ event: cdescriptors_event) {
-        if event.descriptor == self.wakeup {
+        if event.descriptor == self.sockets.wakeup {
             var ignored: UInt64 = 0
-            _ = read(self.wakeup, &ignored, MemoryLayout<UInt64>.size)
-        } else if let listener = self.listeners.first(where: { $0.descriptor == event.descriptor }) {
-            self.acceptSome(listener)
+            _ = read(self.sockets.wakeup, &ignored, MemoryLayout<UInt64>.size)
+        } else if !self.hasClosed, self.takesListener(event.descriptor) {
+            return
+        } else if self.handoff.hear(event.descriptor) {
+            return
         } else if let visitor = self.room.leave(event.descriptor) {
             let ended = event.bits & (CDESCRIPTORS_PEER_CLOSED.rawValue | CDESCRIPTORS_HANGUP.rawValue) != 0
             self.look(at: visitor, ended: ended, isNew: false)
@@ -77,11 +90,40 @@ struct DoormanRounds: ~Copyable {
 
     // MARK: Accepting
 
+    /// Whether the event is of a socket that is listened on; then it has been dealt with.
+    private mutating func takesListener(_ descriptor: CInt) -> Bool {
+        if descriptor == self.sockets.takeover {
+            self.giveSockets()
+        } else if let listener = self.sockets.listeners.first(where: { $0.descriptor == descriptor }) {
+            self.acceptSome(listener)
+        } else {
+            return false
+        }
+        return true
+    }
+
+    /// Another router starts, and asks for the listening sockets.
+    private mutating func giveSockets() {
+        var storage = sockaddr_storage()
+        let newcomer = cdescriptors_accept(
+            self.sockets.takeover, &storage, MemoryLayout<sockaddr_storage>.size)
+        guard newcomer >= 0 else {
+            if [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno) { self.pauseAccepting(errno) }
+            return
+        }
+        Takeover.give(self.sockets.shared, to: newcomer)
+        self.log.log(.notice, "Another router got a copy of the listening sockets")
+    }
+
     private func watchListeners() {
-        for listener in self.listeners {
+        if self.sockets.takeover >= 0 {
+            let bits = CDESCRIPTORS_READABLE.rawValue | CDESCRIPTORS_EXCLUSIVE.rawValue
+            _ = cdescriptors_epoll_add(self.sockets.epoll, self.sockets.takeover, bits)
+        }
+        for listener in self.sockets.listeners {
             // Exclusive: of several processes on one inherited socket, one is woken.
             let bits = CDESCRIPTORS_READABLE.rawValue | CDESCRIPTORS_EXCLUSIVE.rawValue
-            _ = cdescriptors_epoll_add(self.epoll, listener.descriptor, bits)
+            _ = cdescriptors_epoll_add(self.sockets.epoll, listener.descriptor, bits)
         }
     }
 
@@ -109,7 +151,9 @@ struct DoormanRounds: ~Copyable {
     /// Out of descriptors or memory: whoever waits in the backlog waits a little longer.
     private mutating func pauseAccepting(_ code: CInt) {
         guard self.pausedUntil == nil else { return }
-        for listener in self.listeners { _ = cdescriptors_epoll_remove(self.epoll, listener.descriptor) }
+        for descriptor in self.sockets.listeners.map(\.descriptor) + [self.sockets.takeover] where descriptor >= 0 {
+            _ = cdescriptors_epoll_remove(self.sockets.epoll, descriptor)
+        }
         self.pausedUntil = .now() + self.configuration.pause
         self.metrics.acceptPauses.increment()
         self.log.log(
@@ -155,7 +199,7 @@ struct DoormanRounds: ~Copyable {
             let bits =
                 CDESCRIPTORS_READABLE.rawValue | CDESCRIPTORS_PEER_CLOSED.rawValue
                 | CDESCRIPTORS_EDGE_TRIGGERED.rawValue
-            guard cdescriptors_epoll_add(self.epoll, visitor.descriptor, bits) == 0 else {
+            guard cdescriptors_epoll_add(self.sockets.epoll, visitor.descriptor, bits) == 0 else {
                 _ = close(visitor.descriptor)
                 return
             }
@@ -166,7 +210,7 @@ struct DoormanRounds: ~Copyable {
     private mutating func toGateway(_ visitor: Visitor, isNew: Bool) {
         // First, because epoll watches open files: ours lives on in the gateway, and closing our copy would not end the
         // watch, nor could it be ended afterwards.
-        if !isNew { _ = cdescriptors_epoll_remove(self.epoll, visitor.descriptor) }
+        if !isNew { _ = cdescriptors_epoll_remove(self.sockets.epoll, visitor.descriptor) }
         if self.handoff.pass(visitor.descriptor) {
             self.metrics.handedOff.increment()
             return
@@ -177,7 +221,7 @@ struct DoormanRounds: ~Copyable {
     }
 
     private func toProxy(_ visitor: Visitor, isNew: Bool) {
-        if !isNew { _ = cdescriptors_epoll_remove(self.epoll, visitor.descriptor) }
+        if !isNew { _ = cdescriptors_epoll_remove(self.sockets.epoll, visitor.descriptor) }
         self.adopt(visitor)
     }
 
@@ -193,7 +237,6 @@ struct DoormanRounds: ~Copyable {
     }
 
     private mutating func leaveHouse() {
-        self.listeners.forEach { $0.close() }
         while let visitor = self.room.leave(self.room.oldest) {
             var byte: UInt8 = 0
             if recv(visitor.descriptor, &byte, 1, CInt(MSG_PEEK)) > 0 {
@@ -202,6 +245,6 @@ struct DoormanRounds: ~Copyable {
                 _ = close(visitor.descriptor)
             }
         }
-        _ = close(self.epoll)
+        self.sockets.closeRest()
     }
 }

@@ -13,7 +13,7 @@ struct ListeningSocket: Sendable {
     /// As bound: with the port the system chose.
     let address: ListenAddress
     /// The socket file we made and therefore remove.
-    private let ownPath: String?
+    private var ownPath: String?
     /// Browsers speak TLS here.
     var isSecure = false
 
@@ -25,19 +25,37 @@ struct ListeningSocket: Sendable {
 
     /// Opens every socket `address` stands for: one, or one for each address of a host name or interface.
     ///
-    /// - Parameter file: of a Unix socket.
+    /// - Parameters:
+    ///   - file: of a Unix socket.
+    ///   - inherited: sockets of another router that are taken instead of new ones, where they are bound to the same.
     /// - Throws: `ListenError`; nothing stays open then.
     static func open(
-        _ address: ListenAddress, file: SocketFile = SocketFile()
+        _ address: ListenAddress, file: SocketFile = SocketFile(), inherited: inout InheritedSockets
     ) throws(ListenError) -> [ListeningSocket] {
         switch address {
         case .tcp(let host, let port):
-            guard host.hasPrefix("%") else { return try Self.openTCP(host: host, port: port) }
-            return try Self.openInterface(String(host.dropFirst()), port: port)
-        case .unix(let path): return [try Self.openUnix(path: path, file)]
+            guard host.hasPrefix("%") else { return try Self.openTCP(host: host, port: port, &inherited) }
+            return try Self.openInterface(String(host.dropFirst()), port: port, &inherited)
+        case .unix(let path):
+            if let descriptor = inherited.take(SocketName(path: path)) {
+                return [ListeningSocket(descriptor: descriptor, address: address, ownPath: nil)]
+            }
+            return [try Self.openUnix(path: path, file)]
         case .descriptor(let number): return [try Self.adopt(number)]
         }
     }
+
+    static func open(_ address: ListenAddress, file: SocketFile = SocketFile()) throws(ListenError) -> [ListeningSocket]
+    {
+        var none = InheritedSockets()
+        return try Self.open(address, file: file, inherited: &none)
+    }
+
+    /// Whether it was made for an address, and not inherited by number from whoever started the process.
+    var isOfAnAddress: Bool { if case .descriptor = self.address { false } else { true } }
+
+    /// Leaves the file it made when it is closed: other routers may have the same socket.
+    mutating func leaveFile() { self.ownPath = nil }
 
     /// Closes the socket and removes the file it made.
     func close() {
@@ -47,7 +65,9 @@ struct ListeningSocket: Sendable {
 
     // MARK: TCP
 
-    private static func openTCP(host: String, port: Int) throws(ListenError) -> [ListeningSocket] {
+    private static func openTCP(
+        host: String, port: Int, _ inherited: inout InheritedSockets
+    ) throws(ListenError) -> [ListeningSocket] {
         let name = ListenAddress.tcp(host: host, port: port).description
         var hints = addrinfo()
         hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
@@ -62,7 +82,13 @@ struct ListeningSocket: Sendable {
         var entry = found
         while let info = entry?.pointee, let socketAddress = info.ai_addr {
             do throws(ListenError) {
-                sockets.append(try Self.bind(info.ai_family, socketAddress, info.ai_addrlen, host: host, name: name))
+                if let descriptor = inherited.take(SocketName(socketAddress, info.ai_addrlen)) {
+                    sockets.append(
+                        ListeningSocket(descriptor: descriptor, address: .tcp(host: host, port: port), ownPath: nil))
+                } else {
+                    sockets.append(
+                        try Self.bind(info.ai_family, socketAddress, info.ai_addrlen, host: host, name: name))
+                }
             } catch {
                 sockets.forEach { $0.close() }
                 throw error
@@ -74,7 +100,9 @@ struct ListeningSocket: Sendable {
     }
 
     /// One socket for each address that the interface has now.
-    private static func openInterface(_ name: String, port: Int) throws(ListenError) -> [ListeningSocket] {
+    private static func openInterface(
+        _ name: String, port: Int, _ inherited: inout InheritedSockets
+    ) throws(ListenError) -> [ListeningSocket] {
         let asked = ListenAddress.tcp(host: "%" + name, port: port).description
         let hosts = NetworkInterface.addresses(of: name)
         guard !hosts.isEmpty else {
@@ -83,7 +111,7 @@ struct ListeningSocket: Sendable {
         var sockets: [ListeningSocket] = []
         for host in hosts {
             do throws(ListenError) {
-                sockets += try Self.openTCP(host: host, port: port)
+                sockets += try Self.openTCP(host: host, port: port, &inherited)
             } catch {
                 sockets.forEach { $0.close() }
                 throw error

@@ -117,7 +117,9 @@ extension ProxyHandler {
     /// The router is about to end.
     func drain() {
         switch self.phase {
-        case .head where self.inbound.readableBytes == 0: self.close()
+        // Who is about to ask cannot know that the router stops.
+        case .head where self.inbound.readableBytes == 0:
+            self.deadline = min(self.deadline, self.shard.watch.deadline(in: self.shard.configuration.lastMoment))
         case .exchange: self.exchange?.keepsAlive = false
         default: break
         }
