@@ -124,6 +124,8 @@ let package = Package(
                 nioCore, nioPosix, nioWebSocket, logging, metrics, crypto, jwtKit, argumentParser, serviceLifecycle,
                 unixSignals,
             ], swiftSettings: features),
+        // A worker application of one's own; examples/hello is a package that has it by itself.
+        .executableTarget(name: "Hello", dependencies: ["Workers"], path: "examples/hello/Sources/Hello"),
         // Tests: one folder per target, what they share in TestSupport.
         .target(
             name: "TestSupport", dependencies: ["ChannelLayer", "JSON", nioCore, nioPosix], path: "Tests/Support",

@@ -1,3 +1,4 @@
+import Glibc
 public import Logging
 public import NIOCore
 import NIOPosix
@@ -22,6 +23,8 @@ public final class WorkerServer: Sendable {
     private let context: ServerContext
     private let group: any EventLoopGroup
     private let listener = Mutex<Listener?>(nil)
+    /// Says one thing, once.
+    private let wornOut: AsyncStream<Void>
 
     /// - Parameters:
     ///   - group: the loops that hold the connections; one or two are plenty, the work is done on the pool's threads.
@@ -42,9 +45,12 @@ public final class WorkerServer: Sendable {
         _ application: any SynchronousApplication, configuration: WorkersConfiguration, group: any EventLoopGroup,
         logger: Logger, metrics: WorkersMetrics
     ) throws(WorkerError) {
+        let (wornOut, says) = AsyncStream.makeStream(of: Void.self)
         self.context = try ServerContext(
-            configuration: configuration, application: application, logger: logger, metrics: metrics)
+            configuration: configuration, application: application, logger: logger, metrics: metrics,
+            wornOut: { says.yield() })
         self.group = group
+        self.wornOut = wornOut
     }
 
     /// Starts the threads and listens. Call it once.
@@ -111,10 +117,22 @@ public final class WorkerServer: Sendable {
         self.context.connections.forEach { $0.cut() }
     }
 
-    /// Starts, serves until the process is told to end (SIGTERM or SIGINT), and drains.
+    /// Returns when as many requests were taken as `WorkersConfiguration.maxRequests` says, and never without that. The
+    /// server serves on: whoever waits here drains it. One caller.
+    ///
+    /// - Returns: `false` when the task was cancelled first.
+    public func waitUntilWornOut() async -> Bool {
+        for await _ in self.wornOut { return true }
+        return false
+    }
+
+    /// Starts, serves until the process is told to end (SIGTERM or SIGINT) or has answered `maxRequests`, and drains.
     public func run(drainTime: TimeAmount = .seconds(20)) async throws {
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         try await self.start()
+        // As an operator would end it: there is one way out.
+        let watch = Task { if await self.waitUntilWornOut() { kill(getpid(), SIGTERM) } }
+        defer { watch.cancel() }
         for await _ in signals { break }
         self.context.logger.notice("Worker draining")
         await self.drain(within: drainTime)

@@ -12,6 +12,7 @@ extension WorkersConfiguration {
         self.queue = reader.value(WorkersSettings.queue)
         self.requestTimeout = TimeAmount(reader.value(WorkersSettings.requestTimeout))
         self.stuckThreads = reader.value(WorkersSettings.stuckThreads)
+        self.maxRequests = reader.value(WorkersSettings.maxRequests)
         self.connections = reader.value(WorkersSettings.connections)
         self.writeTimeout = TimeAmount(reader.value(WorkersSettings.writeTimeout))
         self.headTimeout = TimeAmount(reader.value(WorkersSettings.headTimeout))

@@ -1,5 +1,6 @@
 public import HTTP1
 public import NIOCore
+import Settings
 
 /// How a worker process listens and what it may use. Defaults are those of `WorkersSettings`.
 public struct WorkersConfiguration: Sendable {
@@ -11,6 +12,17 @@ public struct WorkersConfiguration: Sendable {
         case unix(path: String)
         /// A socket that listens already: 0 under supervisord's `fcgi-program`, 3 under systemd.
         case descriptor(CInt)
+
+        /// `http://HOST:PORT`, `unix:///PATH` or `fd://NUMBER`.
+        ///
+        /// - Throws: `invalidConfiguration`, which says what is wrong with `text`.
+        public init(_ text: String) throws(WorkerError) {
+            do {
+                self.init(try ListenAddress(text))
+            } catch {
+                throw WorkerError(.invalidConfiguration, "\(text) is no address to listen on: \(error.note).")
+            }
+        }
 
         public var description: String {
             switch self {
@@ -34,6 +46,10 @@ public struct WorkersConfiguration: Sendable {
     /// Threads over their time that are replaced by new ones; when more are stuck, the pool shrinks.
     public var stuckThreads = WorkersSettings.stuckThreads.defaultValue
 
+    /// Requests after which `WorkerServer.run` returns, and up to half as many more, so that equal processes do not all do so at
+    /// once; 0 for never. Whoever started the process starts it anew.
+    public var maxRequests = WorkersSettings.maxRequests.defaultValue
+
     /// Connections held at once; one more is answered 503 and closed.
     public var connections = WorkersSettings.connections.defaultValue
     /// How long a visitor may read nothing of an answer.
@@ -56,7 +72,8 @@ public struct WorkersConfiguration: Sendable {
     func check() throws(WorkerError) {
         let counts = [
             ("threads", self.threads, 1), ("queue", self.queue, 0), ("stuckThreads", self.stuckThreads, 0),
-            ("connections", self.connections, 1), ("bodyLimit", self.bodyLimit, 0),
+            ("maxRequests", self.maxRequests, 0), ("connections", self.connections, 1),
+            ("bodyLimit", self.bodyLimit, 0),
         ]
         for (name, value, least) in counts where value < least {
             throw WorkerError(.invalidConfiguration, "\(name) is \(value); wanted is \(least) or more.")

@@ -27,6 +27,12 @@ package enum WorkersSettings {
         "workers.stuck_threads", default: 32, in: 0...1_024, unit: "threads",
         help: "Threads over the request time limit that are replaced by new ones. When more are stuck the pool shrinks."
     )
+    package static let maxRequests = Setting(
+        "workers.max_requests", default: 0, in: 0...1_000_000_000, unit: "requests",
+        help:
+            "After so many requests (and up to half as many more, so that not all processes do it at once) a worker process "
+            + "takes no more, finishes what runs and ends with status 0, to be started anew (supervisord: "
+            + "autorestart=true). 0 for never. serve takes no notice.")
     package static let connections = Setting(
         "workers.connections", default: 4_096, in: 1...1_000_000, unit: "connections",
         help: "Connections held at once. One more is answered 503 and closed.")
@@ -51,7 +57,8 @@ package enum WorkersSettings {
             + "is.")
 
     package static let all: [any AnySetting] = [
-        listen, socketMode, threads, queue, requestTimeout, stuckThreads, connections, writeTimeout, headTimeout,
+        listen, socketMode, threads, queue, requestTimeout, stuckThreads, maxRequests, connections, writeTimeout,
+        headTimeout,
         bodyTimeout, idleTimeout, bodyLimit, trustedProxies,
     ]
 }

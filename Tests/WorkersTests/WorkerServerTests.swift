@@ -464,6 +464,53 @@ struct WorkerServerTests {
         }
     }
 
+    @Test func aWornOutWorkerSaysSoAndServesOn() async throws {
+        try await withServer(self.echo, { $0.maxRequests = 4 }) { server in
+            async let wornOut = server.server.waitUntilWornOut()
+            // Six at the latest; four on one connection, the others on connections of their own.
+            let client = try await server.connect()
+            for _ in 0..<4 {
+                try client.send("GET /kept HTTP/1.1\r\nHost: test\r\n\r\n")
+                #expect(try await client.answer().status == 200)
+            }
+            for _ in 0..<2 { #expect(try await server.get("/new").status == 200) }
+            #expect(await wornOut)
+            #expect(try await server.post("/late", "x").status == 200)
+        }
+    }
+
+    @Test func aDrainAnswersWhoAsksOnAQuietConnection() async throws {
+        try await withServer(self.echo) { server in
+            let kept = try await server.connect()
+            try kept.send("GET /1 HTTP/1.1\r\nHost: test\r\n\r\n")
+            #expect(try await kept.answer()["Connection"] == nil)
+            async let drained: Void = server.server.drain(within: .seconds(20))
+            try kept.send("POST /2 HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n")
+            #expect(try await kept.answer().status == 200)
+            #expect(try await kept.readToEnd() == "")
+            await drained
+        }
+    }
+
+    @Test func aRunningWorkerEndsWithStatusZeroAfterItsRequests() async {
+        await #expect(processExitsWith: .success) {
+            var configuration = WorkersConfiguration()
+            configuration.listen = .tcp(host: "127.0.0.1", port: 0)
+            configuration.maxRequests = 1
+            let server = try WorkerServer(Ask { .text("Hello, \($0.path)\n") }, configuration: configuration)
+            async let ended: Void = server.run(drainTime: .seconds(1))
+            while server.boundAddress == nil { await Task.yield() }
+            #expect(try await TestServer(server: server).get("/").status == 200)
+            try await ended
+        }
+    }
+
+    @Test func addressesToListenOnAreRead() throws {
+        #expect(try WorkersConfiguration.Listen("fd://0") == .descriptor(0))
+        #expect(try WorkersConfiguration.Listen("http://[::1]:80") == .tcp(host: "::1", port: 80))
+        #expect(throws: WorkerError.self) { try WorkersConfiguration.Listen("localhost:80") }
+    }
+
     @Test func aRunningWorkerEndsWhenItsProcessIsToldTo() async {
         await #expect(processExitsWith: .success) {
             var configuration = WorkersConfiguration()

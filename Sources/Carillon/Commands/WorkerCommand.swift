@@ -35,7 +35,7 @@ struct WorkerCommand: AsyncParsableCommand {
             try site.application(layer: channelLayer) { [] }, configuration: workers, group: runtime.group,
             logger: runtime.logger, metrics: WorkersMetrics())
         try await runtime.run(
-            [LayerPart(layer: channelLayer), WorkerPart(server: server, drainTime: site.drainTime)],
+            [LayerPart(layer: channelLayer), WorkerPart(server: server, drainTime: site.drainTime, endsWornOut: true)],
             reload: self.options.reloader())
     }
 }

@@ -1,4 +1,5 @@
 import ChannelLayer
+import Glibc
 import Logging
 import NIOCore
 import Settings
@@ -67,8 +68,15 @@ struct WorkerPart: Part {
     let name = "worker"
     let server: WorkerServer
     let drainTime: TimeAmount
+    /// Whether the process ends with `workers.max_requests`: not where a gateway would end with it.
+    var endsWornOut = false
 
-    func start() async throws { try await self.server.start() }
+    func start() async throws {
+        try await self.server.start()
+        guard self.endsWornOut else { return }
+        // As an operator would end it. A task of its own, because it lasts as long as the process.
+        Task { if await self.server.waitUntilWornOut() { kill(getpid(), SIGTERM) } }
+    }
     func stop() async { await self.server.drain(within: self.drainTime) }
 }
 

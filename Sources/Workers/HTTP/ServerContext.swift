@@ -15,12 +15,19 @@ final class ServerContext: Sendable {
     let metrics: WorkersMetrics
     let connections = ConnectionRegistry()
     private let draining = Atomic(false)
+    private let requests = Atomic(0)
+    /// Requests after which the process is to be replaced; 0 for never.
+    private let requestLimit: Int
+    /// Called once, when so many have been taken.
+    private let wornOut: @Sendable () -> Void
 
     init(
         configuration: WorkersConfiguration, application: any SynchronousApplication, logger: Logger,
-        metrics: WorkersMetrics
+        metrics: WorkersMetrics, wornOut: @escaping @Sendable () -> Void
     ) throws(WorkerError) {
         try configuration.check()
+        self.requestLimit = Self.spread(configuration.maxRequests)
+        self.wornOut = wornOut
         self.configuration = configuration
         self.application = application
         do {
@@ -40,6 +47,20 @@ final class ServerContext: Sendable {
 
     /// Whether each connection ends with its present answer.
     var isDraining: Bool { self.draining.load(ordering: .relaxed) }
+
+    /// Up to half as many more, so that equal processes are not replaced at the same time.
+    private static func spread(_ limit: Int) -> Int {
+        limit > 0 ? limit.addingReportingOverflow(.random(in: 0...limit / 2)).partialValue : 0
+    }
+
+    func countRequest() {
+        guard self.requestLimit > 0,
+            self.requests.wrappingAdd(1, ordering: .relaxed).newValue == self.requestLimit
+        else { return }
+        self.logger.notice(
+            "Worker has answered as many requests as it may", metadata: ["requests": "\(self.requestLimit)"])
+        self.wornOut()
+    }
 
     func beginDrain() {
         self.draining.store(true, ordering: .relaxed)

@@ -32,10 +32,9 @@ final class WorkerConnection: ChannelInboundHandler {
     private var input = ByteBuffer()
     var timer = ConnectionTimer()
     private var isAdvancing = false
-    /// Nothing has been asked on it yet.
-    private var isFresh = true
-    /// How long a fresh connection is waited for by a server that stops: its visitor cannot know that it stops.
-    private static let lastMoment = TimeAmount.seconds(1)
+    /// How long a server that stops waits for a request on a quiet connection: the visitor cannot know that it stops, and
+    /// what was sent on a connection that is closed meanwhile is not always safe to send again.
+    private static let lastMoment = TimeAmount.seconds(2)
     /// Of a streamed answer whose length was told: what has not been written yet.
     var missingBytes = 0
 
@@ -128,9 +127,6 @@ final class WorkerConnection: ChannelInboundHandler {
         guard let context = self.context else { return }
         let limits = self.server.configuration
         switch self.assembler.stage {
-        case .nothing where self.server.isDraining && !self.isFresh:
-            self.cut()
-            return
         case .nothing:
             self.input = ByteBuffer()  // an idle connection holds no memory
             let time = self.server.isDraining ? min(limits.idleTimeout, Self.lastMoment) : limits.idleTimeout
@@ -147,7 +143,6 @@ final class WorkerConnection: ChannelInboundHandler {
     private func begin(_ head: RequestHead, _ body: ByteBuffer) {
         guard let context = self.context else { return }
         self.timer.cancel()
-        self.isFresh = false
         let path: String
         do {
             path = try head.decodedPath()
@@ -166,7 +161,7 @@ final class WorkerConnection: ChannelInboundHandler {
         self.phase = .answering(exchange)
         switch self.server.pool.submit(exchange) {
         case .accepted:
-            break
+            self.server.countRequest()
         case .full:
             self.server.metrics.rejected.increment()
             self.server.boundedLog.log(
@@ -196,7 +191,7 @@ final class WorkerConnection: ChannelInboundHandler {
 
     // MARK: closing
 
-    /// Ends after the present answer, or now when there is none. A fresh connection still has a moment to ask.
+    /// Ends after the present answer, or a moment later when there is none and none is asked for.
     func drain() {
         if case .receiving = self.phase, case .nothing = self.assembler.stage, self.input.readableBytes == 0 {
             self.waitForBytes()
