@@ -17,7 +17,7 @@ ARGS ?=
 BUILD_PACKAGES := zlib1g-dev libhiredis-dev librabbitmq-dev pkg-config
 TEST_PACKAGES := python3 cc:gcc python3-venv redis-server rabbitmq-server nginx supervisor chromium curl php-fpm node:nodejs \
     ip:iproute2 pgrep:procps openssl
-SOURCES := Package.swift Sources Tests Benchmarks/Micro
+SOURCES := Package.swift Sources Tests Benchmarks/Micro examples
 
 .PHONY: run build install deb test conformance conformance-http bench lint format docs clean
 
@@ -54,7 +54,7 @@ conformance-http: build
 
 # Half an hour. Each goes on when one before it failed, so that a run tells all it can.
 bench: build
-	@status=0; for each in run.py "layers.py redis" "layers.py rabbitmq"; do \
+	@status=0; for each in run.py "layers.py redis" "layers.py rabbitmq" router.py; do \
 	    Benchmarks/$$each || status=1; done; exit $$status
 
 lint:

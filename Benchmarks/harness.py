@@ -4,6 +4,7 @@ Every failure is a `BenchError`, whose text says what is missing and what to do 
 """
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -112,13 +113,23 @@ def carillon_program(given=None):
     return program
 
 
+def hello_program():
+    """The application of examples/hello; built as `make build` builds, and never otherwise."""
+    return release_product("Hello")
+
+
 def layer_bench():
     """The program that sends and receives over a layer; built as `make build` builds, and never otherwise."""
+    return release_product("LayerBench")
+
+
+@functools.cache
+def release_product(name):
     command = ["swift", "build", "-c", "release", "-Xswiftc", "-enforce-exclusivity=unchecked", "--static-swift-stdlib",
-               "--product", "LayerBench", "--quiet"]
+               "--product", name, "--quiet"]
     if subprocess.run(command, cwd=ROOT, env={**os.environ, "CARILLON_BENCHMARKS": "1"}, stdout=sys.stderr).returncode:
-        raise BenchError("LayerBench does not build")
-    return ROOT / ".build/release/LayerBench"
+        raise BenchError(f"{name} does not build")
+    return ROOT / ".build/release" / name
 
 
 # Results
@@ -201,12 +212,12 @@ def answers(port):
 
 
 @contextlib.contextmanager
-def running(name, command, core, ready, environment=None, directory=None):
+def running(name, command, core, ready, environment=None, directory=None, inherited=()):
     """A process on a core of its own, from its start until the block ends. Gives its Popen object."""
     with tempfile.NamedTemporaryFile(prefix=f"bench-{name}-", suffix=".log") as log:
         process = subprocess.Popen(
             ["taskset", "-c", str(core), *map(str, command)], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-            cwd=directory, env={**os.environ, **(environment or {})}, start_new_session=True)
+            cwd=directory, env={**os.environ, **(environment or {})}, start_new_session=True, pass_fds=inherited)
         try:
             wait_until(ready, name, log.name, process)
             yield process
