@@ -95,6 +95,9 @@ def test_the_router_tells_too(site):
 
     again()
     is_logged(site.router, "bad_framing", again)
+    trace = ask("TRACE", site.address + "/")
+    assert (trace.status, trace.headers["X-Carillon-Reason"]) == (405, "method_not_taken")
+    assert "GET" in trace.headers["Allow"]
 
 
 @pytest.mark.parametrize("path", ["/channels/signed/", "/channels/none/", "/"])

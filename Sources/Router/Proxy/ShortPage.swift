@@ -45,6 +45,8 @@ enum ShortPage {
             all.append("Cache-Control", "no-store")
         }
         if status == 503 { all.append("Retry-After", "5") }
+        // What is taken at all; the application may take less (RFC 9110 section 15.5.6 wants the field).
+        if status == 405, !all.contains("Allow") { all.append("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS") }
         if status != 304, status != 204 { all.append("Content-Length", String(length)) }
         all.append("Connection", keepsAlive ? "keep-alive" : "close")
         var bytes = ByteBuffer()
