@@ -70,8 +70,12 @@ def site(program, folder, certificate, key):
 
 def schemathesis(port, folder):
     """Its status; what it did is printed. The seed is fixed, so that two runs are the same."""
+    configuration = folder / "schemathesis.toml"
+    # QUERY is left out: a method that the router does not know is 501, as RFC 9110 section 15.6.2 has it, and not 405.
+    configuration.write_text(
+        '[phases.coverage]\nunexpected-methods = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PUT", "TRACE"]\n')
     return subprocess.run(
-        [pathlib.Path(sys.executable).parent / "schemathesis", "run", ROOT / "docs/openapi.json",
+        [pathlib.Path(sys.executable).parent / "schemathesis", "--config-file", configuration, "run", ROOT / "docs/openapi.json",
          "--url", f"http://127.0.0.1:{port}", "--header", f"X-API-Key: {KEY}",
          "--header", "X-Centrifugo-Error-Mode: transport", "--checks", "all", "--max-examples",
          os.environ.get("EXAMPLES", "200"), "--seed", "9113", "--no-color"], cwd=folder, check=False).returncode
