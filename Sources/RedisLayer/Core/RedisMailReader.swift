@@ -55,7 +55,8 @@ final class RedisMailReader: @unchecked Sendable {
     func look() {
         guard !self.isClosed, !self.isPausing else { return }
         let wanted = self.core.wantedMailboxes
-        guard !wanted.isEmpty else { return }
+        // Who asks for nothing misses nothing.
+        guard !wanted.isEmpty else { return self.served() }
         guard let asked = self.asked else { return self.ask(wanted) }
         if !asked.isSuperset(of: wanted) { self.wake() }
     }
@@ -166,11 +167,10 @@ final class RedisMailReader: @unchecked Sendable {
         } else {
             self.core.failReaders(error)
         }
-        if self.isConnected {
+        if error.layerError.code == .refused {
             self.isRefused = true
             self.core.interrupt(error.layerError)
-            // Answered at once, unlike a wait for messages: so the end of the gap is known.
-            self.busy = self.core.gatewayMailbox
+            self.probe()
         }
         self.isPausing = true
         self.core.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) {
@@ -178,6 +178,9 @@ final class RedisMailReader: @unchecked Sendable {
             self.look()
         }
     }
+
+    /// Begins with a fetch, which is answered at once, unlike a wait for messages: so the end of the gap is known.
+    private func probe() { self.busy = self.core.gatewayMailbox }
 
     private func served() {
         guard self.isRefused else { return }
@@ -189,8 +192,9 @@ final class RedisMailReader: @unchecked Sendable {
 
     func connected() {
         self.isConnected = true
-        self.isRefused = false
         self.isWaking = false
+        // A Redis that became a replica closes the connection, and refuses the next one as well.
+        if self.isRefused { self.probe() }
         self.look()
     }
 
