@@ -18,9 +18,8 @@ from sockets import WebSocket
 from waiting import TookTooLong, wait_for
 
 PROCESSES = {
-    "application", "carillon-agent", *(f"carillon:carillon-router_{n}" for n in range(2)),
-    *(f"carillon:carillon-gateway_{n}" for n in range(4)),
-    *(f"carillon-worker:carillon-worker_{n}" for n in range(2))}
+    "application", "carillon-agent", *(f"carillon:carillon-gateway_{n}" for n in range(4)),
+    *(f"carillon:carillon-router_{n}" for n in range(2)), *(f"carillon-worker:carillon-worker_{n}" for n in range(2))}
 
 
 @pytest.fixture(scope="module")
