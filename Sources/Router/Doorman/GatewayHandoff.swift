@@ -16,7 +16,9 @@ package enum GatewayHandoff: Sendable {
 /// Gateways tell how many they have, on the line they are handed sockets on: nobody else knows, because browsers leave
 /// without the router, and there may be several routers. What was handed over since is added. Equal ones take turns.
 ///
-/// Used by the doorman's thread only. Nothing here blocks: a gateway whose queue is full is one that does not take it.
+/// Used by the doorman's thread only. A gateway whose queue is full is waited for, a moment, when nobody else takes the socket:
+/// many come at once, and each that is not handed over hangs on this router for its life. One that has taken nothing for a
+/// second is not waited for.
 struct HandoffSender: ~Copyable {
     /// The version of the packets, both ways.
     static let version: UInt8 = 1
@@ -36,6 +38,11 @@ struct HandoffSender: ~Copyable {
     ///
     /// - Returns: whether one did; then the caller's copy is gone. Otherwise the caller keeps it.
     mutating func pass(_ descriptor: CInt) -> Bool {
+        if self.tryAll(descriptor) { return true }
+        return self.waitForRoom() && self.tryAll(descriptor)
+    }
+
+    private mutating func tryAll(_ descriptor: CInt) -> Bool {
         self.round &+= 1
         while let index = self.leastLoaded() {
             self.turn = (index + 1) % self.lines.count
@@ -43,6 +50,14 @@ struct HandoffSender: ~Copyable {
             if self.lines[index].pass(descriptor) { return true }
         }
         return false
+    }
+
+    /// Until a full queue has room again, for at most a tenth of a second.
+    private func waitForRoom() -> Bool {
+        let now = NIODeadline.now()
+        var full = self.lines.filter { $0.isFull && now - $0.lastHanded < .seconds(1) }
+            .map { pollfd(fd: $0.connection, events: Int16(POLLOUT), revents: 0) }
+        return !full.isEmpty && poll(&full, nfds_t(full.count), 100) > 0
     }
 
     /// Of those that were not tried in this round.
@@ -81,8 +96,10 @@ private struct HandoffLine {
     /// Connections it had when it told them last, and what it was handed since.
     private var reported = 0
     private var handed = 0
-    private var lastHanded = NIODeadline.uptimeNanoseconds(0)
+    private(set) var lastHanded = NIODeadline.uptimeNanoseconds(0)
     private var lastReport = NIODeadline.uptimeNanoseconds(0)
+    /// Whether its queue had no room for the last one.
+    private(set) var isFull = false
     /// What was handed over so recently may not be in a report yet.
     private static let settling = TimeAmount.milliseconds(250)
     /// How long a report may be left out because of that.
@@ -100,6 +117,7 @@ private struct HandoffLine {
     }
 
     mutating func pass(_ descriptor: CInt) -> Bool {
+        self.isFull = false
         switch self.gateway {
         case .closure(let take):
             guard take(descriptor) else { return false }
@@ -107,7 +125,8 @@ private struct HandoffLine {
             let kept = self.connection >= 0
             guard kept || self.connect(path) else { return false }
             if !self.send(descriptor) {
-                guard errno != EAGAIN else { return false }
+                self.isFull = errno == EAGAIN
+                if self.isFull { return false }
                 // The gateway was started anew since: its socket file has a new listener.
                 self.hangUp()
                 guard kept, self.connect(path), self.send(descriptor) else { return false }
