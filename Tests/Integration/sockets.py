@@ -8,6 +8,8 @@ import urllib.parse
 
 from websockets.sync.client import connect
 
+from tls import open_tls
+
 # Seconds until a read that gets nothing fails.
 LIMIT = 20
 
@@ -71,13 +73,20 @@ def ask(method, url, **options):
 
 
 class WebSocket:
-    """A browser's WebSocket. Made with an origin, because browsers always send one; `origin=None` is no browser."""
+    """A browser's WebSocket. Made with an origin, because browsers always send one; `origin=None` is no browser.
 
-    def __init__(self, url, *, origin="same", cookie=None, headers=(), subprotocols=None, **options):
+    `tls` is the context for wss.
+    """
+
+    def __init__(self, url, *, origin="same", cookie=None, headers=(), subprotocols=None, tls=None, **options):
         if origin == "same":
             parts = urllib.parse.urlsplit(url)
             origin = f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
         headers = list(headers) + ([("Cookie", cookie)] if cookie else [])
+        if tls:
+            parts = urllib.parse.urlsplit(url)
+            options["sock"] = open_tls(parts.hostname, parts.port, tls, options.pop("source_address", None))
+            url = url.replace("wss", "ws", 1)
         self._open = contextlib.ExitStack()
         self.connection = self._open.enter_context(connect(
             url, origin=origin, additional_headers=headers, subprotocols=subprotocols, open_timeout=LIMIT,

@@ -64,7 +64,7 @@ class Front:
 
     def socket(self, room, **options):
         url = f"{self.address.replace('http', 'ws', 1)}{self.prefix}talk/{room}"
-        return WebSocket(url, **({"ssl": self.tls} if self.secure else {}), **options)
+        return WebSocket(url, tls=self.tls, **options)
 
     def stream(self, room, **options):
         return EventStream(f"{self.address}{self.prefix}talk/{room}", tls=self.tls, **options)

@@ -216,7 +216,7 @@ def certificates_and_logs_are_taken_anew(site):
     assert site.page_over_tls() == 200
     old = site.trust()
     url = f"wss://localhost:{site.secure_port}/channels/talk/tls"
-    with WebSocket(url, ssl=old) as before:
+    with WebSocket(url, tls=old) as before:
         site.authority = Authority(site.authority.folder, "another")
         for path, name in zip(site.authority.issue("localhost", ["localhost"]), ["site.pem", "site.key"]):
             shutil.copy(path, site.folder / name)
@@ -233,7 +233,7 @@ def certificates_and_logs_are_taken_anew(site):
         wait_for(is_new, "the new certificate is shown")
         before.send('"kept"')
         assert before.json() == "kept"
-        with WebSocket(url, ssl=site.trust()) as after:
+        with WebSocket(url, tls=site.trust()) as after:
             after.send('"new"')
             assert after.json() == "new" and before.json() == "new"
     wait_for(lambda: (site.folder / "access").exists() and '"GET / ' in (site.folder / "access").read_text(),
