@@ -3,6 +3,8 @@ package struct GatewayConfiguration: Sendable {
     /// What every path of the gateway begins with; `/site/channels/` for a site in a sub-directory.
     package var pathPrefix = "/channels/"
     package var routes: [RouteConfiguration] = []
+    /// For browsers that choose their channels themselves; `nil` serves none.
+    package var client: ClientConfiguration?
     /// Origins that pages may come from, for routes without a list of their own; `self` is the host that is asked.
     package var allowedOrigins = ["self"]
     /// Whose `X-Forwarded-For` is believed: addresses, ranges, or `unix:`.

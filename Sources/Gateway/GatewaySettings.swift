@@ -1,7 +1,8 @@
 import HTTP1
 package import Settings
 
-/// The settings of a gateway; routes have their own (`RouteConfiguration.setting`).
+/// The settings of a gateway; routes have their own (`RouteConfiguration.setting`), and so have channels that browsers
+/// choose (`ClientConfiguration.setting`).
 package enum GatewaySettings {
     private static let defaults = GatewayConfiguration()
 
@@ -102,7 +103,8 @@ package enum GatewaySettings {
         help: "Time over which a stopping gateway sends its browsers away, so that they do not come back all at once.")
 
     package static let all: [any AnySetting] = [
-        RouteConfiguration.setting, path, allowedOrigins, trustedProxies, compression, connectionLimit,
+        RouteConfiguration.setting, ClientConfiguration.setting, path, allowedOrigins, trustedProxies, compression,
+        connectionLimit,
         connectionsPerAddress, connectionsPerUser, messageLimit, messageRate, messageBurst, sendQueueLimit,
         pingInterval, pongTimeout, idleTimeout, closeTimeout, handshakeTimeout, slice, eventStreamRetry, drainTime,
     ]
@@ -116,6 +118,7 @@ extension GatewayConfiguration {
         self.init()
         self.pathPrefix = reader.value(GatewaySettings.path)
         self.routes = RouteConfiguration.all(reading: reader, prefix: self.pathPrefix)
+        self.client = ClientConfiguration(reading: reader)
         self.allowedOrigins = reader.value(GatewaySettings.allowedOrigins)
         self.trustedProxies = reader.value(GatewaySettings.trustedProxies)
         self.compression = reader.value(GatewaySettings.compression)

@@ -17,9 +17,7 @@ struct TokenSigner {
     /// - Throws: `Failure` that says which routes there are.
     init(_ reader: SettingsReader, route: String?) throws {
         var paths: [String] = []
-        for node in reader.node(RouteConfiguration.setting)?.elements() ?? [] {
-            guard let jwt = node.child("authenticate")?.child("jwt") else { continue }
-            let path = node.optional("path", String.self) ?? ""
+        for (path, jwt) in Self.places(reader) {
             paths.append(path)
             guard route == nil || route == path else { continue }
             for key in jwt.elements("keys") {
@@ -44,6 +42,19 @@ struct TokenSigner {
         }
         let known = paths.joined(separator: ", ")
         throw Failure("no route\(route.map { " \($0)" } ?? "") has an HS… secret; routes with \"jwt\": \(known)")
+    }
+
+    /// Everything in the settings that checks tokens, by its path.
+    private static func places(_ reader: SettingsReader) -> [(path: String, jwt: SettingsNode)] {
+        var places: [(path: String, jwt: SettingsNode)] = []
+        for node in reader.node(RouteConfiguration.setting)?.elements() ?? [] {
+            guard let jwt = node.child("authenticate")?.child("jwt") else { continue }
+            places.append((node.optional("path", String.self) ?? "", jwt))
+        }
+        if let jwt = reader.node(ClientConfiguration.setting)?.child("token") {
+            places.append((reader.value(GatewaySettings.path) + "connection/websocket", jwt))
+        }
+        return places
     }
 
     func sign(_ payload: TokenClaims) async throws -> String {

@@ -85,7 +85,7 @@ extension WorkerAuthentication {
 }
 
 extension TokenAuthentication {
-    fileprivate init?(reading node: SettingsNode) {
+    init?(reading node: SettingsNode) {
         node.allow(["keys", "query", "audience", "issuer", "groups_claim", "leeway", "optional"])
         let elements = node.elements("keys", limit: 16)
         let keys = elements.compactMap { TokenKey(reading: $0) }

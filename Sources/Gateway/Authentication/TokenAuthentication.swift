@@ -43,26 +43,37 @@ package struct TokenAuthentication: Sendable {
     /// - Throws: `badCredentials` with what is wrong with it.
     package func identity(of token: String, now: Int64) async throws(Refusal) -> Identity {
         let payload: TokenPayload
+        do throws(TokenFault) {
+            payload = try await self.payload(of: token, now: now)
+        } catch {
+            throw Refusal(.badCredentials, error.message)
+        }
+        return try self.identity(payload)
+    }
+
+    /// The claims of a token that counts now. What is wrong for good is found before what a new token would mend.
+    ///
+    /// - Parameter now: seconds since 1970.
+    func payload(of token: String, now: Int64) async throws(TokenFault) -> TokenPayload {
+        let payload: TokenPayload
         do {
             payload = try await self.keys.verify(token)
         } catch {
-            throw Refusal(.badCredentials, "token: \(error)")
-        }
-        if let expires = payload.expires, Double(now - self.leeway) >= expires {
-            throw Refusal(.badCredentials, "token expired")
-        }
-        if let notBefore = payload.notBefore, Double(now + self.leeway) < notBefore {
-            throw Refusal(.badCredentials, "token does not count yet")
+            throw .invalid("token: \(error)")
         }
         if let audience = self.audience, payload.lists["aud"]?.contains(audience) != true,
             payload.claims["aud"] != audience
         {
-            throw Refusal(.badCredentials, "token is for another audience, wanted \"\(audience)\"")
+            throw .invalid("token is for another audience, wanted \"\(audience)\"")
         }
         if let issuer = self.issuer, payload.claims["iss"] != issuer {
-            throw Refusal(.badCredentials, "token is from another issuer, wanted \"\(issuer)\"")
+            throw .invalid("token is from another issuer, wanted \"\(issuer)\"")
         }
-        return try self.identity(payload)
+        if let expires = payload.expires, Double(now - self.leeway) >= expires { throw .expired("token expired") }
+        if let notBefore = payload.notBefore, Double(now + self.leeway) < notBefore {
+            throw .expired("token does not count yet")
+        }
+        return payload
     }
 
     private func identity(_ payload: TokenPayload) throws(Refusal) -> Identity {
@@ -72,6 +83,20 @@ package struct TokenAuthentication: Sendable {
             expires: payload.expires.flatMap { Int64(exactly: $0.rounded(.down)) })
         if let groupsClaim, let names = payload.lists[groupsClaim] { identity.groups = try names.groupNames() }
         return identity
+    }
+}
+
+/// Why a token does not count.
+enum TokenFault: Error {
+    /// It never will.
+    case invalid(String)
+    /// Its time is over, or has not come.
+    case expired(String)
+
+    var message: String {
+        switch self {
+        case .invalid(let message), .expired(let message): message
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 import ChannelLayer
 import NIOCore
 
-/// What decides the bytes of a message besides the message: the rules of the route, and the wire.
+/// What decides the bytes of a message besides the message: the rules of the route or the channel's namespace, and the wire.
 struct Form: Sendable {
-    /// Which of the gateway's different rule sets.
+    /// Which of the gateway's different rule sets, or beyond them which of its namespaces.
     let ruleSet: Int
     let wire: Wire
 
@@ -128,6 +128,15 @@ final class FollowerList: @unchecked Sendable {
         if isDone { self.pass = nil } else { self.pass?.next = stop }
         if isDone, self.gone > 0 { self.closeGaps() }
         return stop &- start
+    }
+
+    /// Sends to one solo follower what it has not got yet of what is on its way. It must leave the solo ones then.
+    func sendPending(to membership: Membership) {
+        guard !membership.isShared, membership.index < self.solo.count, let session = self.solo[membership.index] else {
+            return
+        }
+        if let pass = self.pass, membership.index >= pass.next, membership.index < pass.end { session.send(pass.bytes) }
+        if self.joined.readableBytes > 0 { session.send(self.joined) }
     }
 
     /// Everybody, for the rare message that sends browsers away.

@@ -1,7 +1,7 @@
 package import ChannelLayer
-package import NIOCore
+import NIOCore
 import Synchronization
-package import Telemetry
+import Telemetry
 
 /// Fans out what arrives from the layer: one arrival per gateway, one frame per rules and wire, one hand-over per event
 /// loop, one write per socket and loop turn.
@@ -12,15 +12,18 @@ package final class Hub: GroupFeedListener {
     private let audiences: Audiences
     private let frames: FrameBuilder
     private let metrics: GatewayMetrics
+    /// What `Form.ruleSet` counts: these, then the pushes.
     private let ruleSets: [RuleSet]
+    private let pushes: [ChannelPush]
     private let log: BoundedLog
 
-    package init(
-        eventLoops: [any EventLoop], ruleSets: [RuleSet], frames: FrameBuilder, slice: Int, metrics: GatewayMetrics,
-        log: BoundedLog
+    init(
+        eventLoops: [any EventLoop], ruleSets: [RuleSet], pushes: [ChannelPush], frames: FrameBuilder, slice: Int,
+        metrics: GatewayMetrics, log: BoundedLog
     ) {
         self.audiences = Audiences()
         self.ruleSets = ruleSets
+        self.pushes = pushes
         self.frames = frames
         self.metrics = metrics
         self.log = log
@@ -53,13 +56,13 @@ package final class Hub: GroupFeedListener {
         guard let lists = self.audiences.lists(of: group), let first = lists.first else { return }
         self.metrics.publications.increment()
         var form = first.form
-        var outcome = self.outcome(for: message, by: form)
+        var outcome = self.outcome(for: message, in: group, by: form)
         var frame = self.frames.frame(for: outcome, on: form.wire)
         self.noteDrop(outcome, message, group)
         for list in lists {
             if !list.form.isSame(as: form) {
                 if list.form.ruleSet != form.ruleSet {
-                    outcome = self.outcome(for: message, by: list.form)
+                    outcome = self.outcome(for: message, in: group, by: list.form)
                     self.noteDrop(outcome, message, group)
                 }
                 form = list.form
@@ -85,9 +88,11 @@ package final class Hub: GroupFeedListener {
     /// Pairs of a browser and a group it follows in this process.
     package var subscriptionCount: Int { self.audiences.subscriptions.load(ordering: .relaxed) }
 
-    private func outcome(for message: LayerMessage, by form: Form) -> RuleOutcome {
-        guard self.ruleSets.indices.contains(form.ruleSet) else { return .drop(.noRule) }
-        return self.ruleSets[form.ruleSet].outcome(for: message)
+    private func outcome(for message: LayerMessage, in group: GroupName, by form: Form) -> RuleOutcome {
+        if self.ruleSets.indices.contains(form.ruleSet) { return self.ruleSets[form.ruleSet].outcome(for: message) }
+        let push = form.ruleSet - self.ruleSets.count
+        guard self.pushes.indices.contains(push) else { return .drop(.noRule) }
+        return self.pushes[push].outcome(for: message, in: group)
     }
 
     private func noteDrop(_ outcome: RuleOutcome, _ message: LayerMessage, _ group: GroupName) {

@@ -126,19 +126,60 @@ package final class HubShard: @unchecked Sendable {
         session.registryIndex = self.sessions.count
         self.sessions.append(session)
         let isShared = session.groups.count > 1
-        for group in session.groups {
-            guard let inbox = self.inboxBox, let entry = self.groups[group] else { continue }
-            let list: FollowerList
-            if let known = entry.lists.first(where: { $0.form.isSame(as: session.form) }) {
-                list = known
-            } else {
-                list = FollowerList(group: group, form: session.form, inbox: inbox)
-                entry.lists.append(list)
-                self.audiences.add(list)
-            }
-            session.memberships.append(list.add(session, shared: isShared))
+        for group in session.groups { self.add(session, to: group, as: session.form, shared: isShared) }
+    }
+
+    /// Lets a session that has entered hear one more group, which is acquired for it. Its first group it follows solo; with
+    /// a second one it is shared, and remains it.
+    func follow(_ group: GroupName, for session: Session, as form: Form) {
+        self.makeShared(session)
+        // What was on its way to it may have been too much for it.
+        guard session.registryIndex >= 0 else {
+            self.release([group])
+            return
         }
-        self.audiences.subscriptions.wrappingAdd(session.memberships.count, ordering: .relaxed)
+        self.add(session, to: group, as: form, shared: !session.memberships.isEmpty)
+    }
+
+    /// Ends what `follow` began. What is still on a pass to the session is dropped.
+    func unfollow(_ group: GroupName, for session: Session) {
+        guard let index = session.memberships.firstIndex(where: { $0.list.group == group }) else { return }
+        self.end(session.memberships.remove(at: index))
+    }
+
+    private func add(_ session: Session, to group: GroupName, as form: Form, shared isShared: Bool) {
+        guard let inbox = self.inboxBox, let entry = self.groups[group] else { return }
+        let list: FollowerList
+        if let known = entry.lists.first(where: { $0.form.isSame(as: form) }) {
+            list = known
+        } else {
+            list = FollowerList(group: group, form: form, inbox: inbox)
+            entry.lists.append(list)
+            self.audiences.add(list)
+        }
+        session.memberships.append(list.add(session, shared: isShared))
+        self.audiences.subscriptions.wrappingAdd(1, ordering: .relaxed)
+    }
+
+    /// Moves a solo follower to the shared ones of its list, after it was sent what was on its way to it as a solo one.
+    private func makeShared(_ session: Session) {
+        guard let solo = session.memberships.first, !solo.isShared else { return }
+        solo.list.sendPending(to: solo)
+        guard let membership = session.memberships.first else { return }
+        membership.list.remove(membership)
+        session.memberships[0] = membership.list.add(session, shared: true)
+    }
+
+    /// The end of one membership and of what was acquired for it.
+    private func end(_ membership: Membership) {
+        let list = membership.list
+        list.remove(membership)
+        self.audiences.subscriptions.wrappingSubtract(1, ordering: .relaxed)
+        if list.isEmpty {
+            self.audiences.remove(list)
+            self.groups[list.group]?.lists.removeAll { $0 === list }
+        }
+        self.release([list.group])
     }
 
     /// Forgets a session. What is still staged or on a pass for it is dropped with it.
@@ -152,15 +193,7 @@ package final class HubShard: @unchecked Sendable {
         session.registryIndex = -1
         let memberships = session.memberships
         session.memberships = []
-        self.audiences.subscriptions.wrappingSubtract(memberships.count, ordering: .relaxed)
-        for membership in memberships {
-            let list = membership.list
-            list.remove(membership)
-            guard list.isEmpty else { continue }
-            self.audiences.remove(list)
-            self.groups[list.group]?.lists.removeAll { $0 === list }
-        }
-        self.release(session.groups)
+        for membership in memberships { self.end(membership) }
     }
 
     // MARK: Delivering
@@ -230,9 +263,7 @@ package final class HubShard: @unchecked Sendable {
             let isDone = try? await self.eventLoop.submit {
                 let left = max(steps - step, 1)
                 let share = (self.sessions.count + left - 1) / left
-                for session in Array(self.sessions.suffix(share)) {
-                    session.sendAway(.serviceRestart, reason: "restart")
-                }
+                for session in Array(self.sessions.suffix(share)) { session.shutDown() }
                 return self.living == 0
             }.get()
             if isDone != false { break }

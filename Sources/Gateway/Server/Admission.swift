@@ -93,9 +93,13 @@ final class Admission {
     }
 
     private func info(_ plan: RouteConfiguration.Plan) -> SessionInfo {
-        SessionInfo(
+        let subprotocol =
+            self.route.client == nil
+            ? self.handshake.subprotocolForToken : ClientEndpoint.subprotocol(of: self.handshake)
+        return SessionInfo(
             route: self.route, plan: plan, user: self.countedUser, address: self.handshake.client.address,
-            isCounted: self.isCounted, opening: self.opening.answer(self.context, self.handshake),
+            isCounted: self.isCounted,
+            opening: self.opening.answer(self.context, self.handshake, subprotocol: subprotocol),
             wire: self.opening.wire, handshake: plan.receiver.needsHandshake ? self.handshake : nil)
     }
 }
@@ -118,12 +122,12 @@ enum Opening {
     }
 
     /// What is written first.
-    func answer(_ context: GatewayContext, _ handshake: Handshake) -> ByteBuffer {
+    func answer(_ context: GatewayContext, _ handshake: Handshake, subprotocol: String?) -> ByteBuffer {
         var bytes = ByteBuffer()
         switch self {
         case .webSocket(let key, let compression):
             WebSocketHandshake.writeAnswer(
-                to: key, subprotocol: handshake.subprotocolForToken, compression: compression, into: &bytes)
+                to: key, subprotocol: subprotocol, compression: compression, into: &bytes)
         case .eventStream:
             // The stream ends with the connection. nginx must not collect it, nor anybody keep it.
             var fields = HeaderFields([

@@ -31,15 +31,15 @@ package final class GatewayContext: Sendable {
         self.layer = layer
         self.ask = ask
         self.log = BoundedLog(logger)
-        self.routes = try GatewayRoutes(configuration.routes, ask: ask)
+        self.routes = try GatewayRoutes(configuration, ask: ask)
         self.origins = try OriginCheck(allowing: configuration.allowedOrigins)
         self.proxies = try TrustedProxies(configuration.trustedProxies)
         self.frames = FrameBuilder(
             compresses: configuration.compression, epoch: UInt64(WallClock.seconds()) << 16 | .random(in: 0...0xFFFF))
         self.counts = Mutex(ConnectionCounts(limits: configuration.limits))
         self.hub = Hub(
-            eventLoops: eventLoops, ruleSets: self.routes.ruleSets, frames: self.frames, slice: configuration.slice,
-            metrics: metrics, log: self.log)
+            eventLoops: eventLoops, ruleSets: self.routes.ruleSets, pushes: self.routes.pushes, frames: self.frames,
+            slice: configuration.slice, metrics: metrics, log: self.log)
     }
 
     // MARK: Requests
@@ -64,6 +64,9 @@ package final class GatewayContext: Sendable {
                 throw RequestFault(404, .noRoute, "There is no route here.")
             }
             let (opening, kind) = try self.opening(for: head)
+            guard route.client == nil || kind == .webSocket else {
+                throw RequestFault(426, .noStream, "Open a WebSocket here.")
+            }
             let handshake = Handshake(head: head, kind: kind, client: client, captures: captures)
             return .admit(Admission(context: self, route: route, handshake: handshake, opening: opening))
         } catch {
@@ -196,6 +199,22 @@ package final class GatewayContext: Sendable {
             .info, "Browser broke the protocol",
             metadata: session.logMetadata([
                 LogKey.closeCode: "\(failure.code.rawValue)", LogKey.error: "\(failure.reason)",
+            ]))
+    }
+
+    /// A browser that speaks the Centrifugo client protocol is sent away.
+    func sentAway(_ session: Session, _ reason: ClientDisconnect) {
+        switch reason {
+        case .badRequest, .inappropriateProtocol, .notAvailable: self.metrics.protocolErrors.increment()
+        case .tooManyRequests: self.metrics.rateCloses.increment()
+        case .connectionLimit: self.metrics.refused(.userLimit)
+        case .invalidToken: self.metrics.refused(.badCredentials)
+        case .shutdown, .connectionExpired, .insufficientState, .stale: break
+        }
+        self.log.log(
+            .info, "Browser sent away",
+            metadata: session.logMetadata([
+                LogKey.closeCode: "\(reason.rawValue)", LogKey.error: "\(reason.reason)",
             ]))
     }
 

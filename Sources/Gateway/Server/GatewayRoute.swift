@@ -6,11 +6,16 @@ final class GatewayRoute: Sendable {
     /// Which of the gateway's different rule sets.
     let ruleSet: Int
     let authenticator: Authenticator
+    /// Set where browsers choose their channels themselves.
+    let client: ClientEndpoint?
 
-    init(_ configuration: RouteConfiguration, ruleSet: Int, authenticator: Authenticator) {
+    init(
+        _ configuration: RouteConfiguration, ruleSet: Int, authenticator: Authenticator, client: ClientEndpoint? = nil
+    ) {
         self.configuration = configuration
         self.ruleSet = ruleSet
         self.authenticator = authenticator
+        self.client = client
     }
 }
 
@@ -20,15 +25,32 @@ struct GatewayRoutes: Sendable {
     let routes: [GatewayRoute]
     let ruleSets: [RuleSet]
 
-    init(_ configurations: [RouteConfiguration], ask: @escaping AskWorker) throws(RouteError) {
-        self.table = try RouteTable(configurations.map(\.path))
+    /// What namespaces make of messages, which follow the rule sets in the count of forms.
+    let pushes: [ChannelPush]
+
+    init(_ gateway: GatewayConfiguration, ask: @escaping AskWorker) throws(RouteError) {
         var registry = RuleSetRegistry()
-        self.routes = configurations.map {
+        var routes = gateway.routes.map {
             GatewayRoute(
                 $0, ruleSet: registry.id(for: $0.rules),
                 authenticator: Authenticator($0.authentication, ask: ask, now: WallClock.seconds))
         }
         self.ruleSets = registry.sets
+        if let client = gateway.client {
+            let endpoint = ClientEndpoint(client, in: gateway, firstForm: registry.sets.count)
+            var route = RouteConfiguration(path: try PathPattern(gateway.pathPrefix + ClientEndpoint.path))
+            route.origins = client.origins
+            // The first, since of two for the same path the first counts.
+            routes.insert(
+                GatewayRoute(
+                    route, ruleSet: 0, authenticator: Authenticator(.anonymous, ask: ask, now: WallClock.seconds),
+                    client: endpoint), at: 0)
+            self.pushes = endpoint.pushes
+        } else {
+            self.pushes = []
+        }
+        self.routes = routes
+        self.table = try RouteTable(routes.map(\.configuration.path))
     }
 
     /// The route of a path, still percent-encoded, and what the path captured.

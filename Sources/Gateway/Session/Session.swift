@@ -49,6 +49,8 @@ final class Session: WheelEntry {
     private var hasBegun = false
     /// Where the route hands messages to workers behind the layer.
     private(set) var bridge: WorkerBridge?
+    /// Where browsers choose their channels themselves.
+    private(set) var client: ClientSession?
 
     /// - Parameter parser: what reads the browser's frames; `nil` for an event stream, which says nothing.
     init(
@@ -72,12 +74,26 @@ final class Session: WheelEntry {
     /// The opening answer is about to be written: from now on the session hears its groups.
     func begin() {
         self.shard.enter(self)
-        // The first ping comes at a random moment of the interval, so that not all come at once.
-        self.wait(Int.random(in: 1...max(self.settings.pingInterval, 1)))
+        self.client = self.info.route.client.map { ClientSession($0, self) }
+        if let client { self.wait(client.connectTime) } else { self.startPings() }
         self.hasBegun = true
         self.context.opened(self)
         self.bridge = WorkerBridge.open(for: self)
     }
+
+    /// The first ping comes at a random moment of the interval, so that not all come at once.
+    func startPings() { self.wait(Int.random(in: 1...max(self.settings.pingInterval, 1))) }
+
+    /// Who it is was found out after it was let in.
+    ///
+    /// - Throws: when the user has as many connections as one may have.
+    func identify(_ user: String) throws(Refusal) {
+        try self.context.count(user: user)
+        self.info.identify(user)
+    }
+
+    /// Neither closed nor closing.
+    var isOpen: Bool { self.phase == .open }
 
     // MARK: To the browser
 
@@ -108,6 +124,11 @@ final class Session: WheelEntry {
         let bytes = self.staged
         self.staged = ByteBuffer()
         self.send(bytes)
+    }
+
+    /// The gateway stops.
+    func shutDown() {
+        if let client { client.end(.shutdown) } else { self.sendAway(.serviceRestart, reason: "restart") }
     }
 
     /// Closes with a code, after what was said before has gone out.
@@ -193,13 +214,23 @@ final class Session: WheelEntry {
     }
 
     private func handleMessage(_ message: BrowserMessage) {
+        if let client {
+            // Whose rate is that of commands, of which a message has several.
+            self.spoken = self.shard.now
+            client.received(message)
+            return
+        }
         guard self.isWithinRate() else { return }
         self.spoken = self.shard.now
         self.take(message)
     }
 
-    private func isWithinRate() -> Bool {
+    func isWithinRate() -> Bool {
         if self.meter.take(at: .now(), limit: self.settings.messageRate) { return true }
+        if let client {
+            client.end(.tooManyRequests)
+            return false
+        }
         self.context.tooFast(self)
         self.close(.policyViolation, reason: "too many messages")
         return false
@@ -216,17 +247,19 @@ final class Session: WheelEntry {
         }
         if self.idleRemaining.map({ $0 <= 0 }) == true {
             self.close(.normal, reason: "idle")
+        } else if let deadline = self.client?.deadline, deadline <= self.shard.now {
+            self.client?.end(.connectionExpired)
         } else if self.shard.now < self.beat {
             self.wait(self.beat - self.shard.now)
+        } else if self.client?.isConnected == false {
+            self.client?.end(.stale)
         } else if self.form.wire == .eventStream {
             self.keepAlive(ByteBuffer(string: ":\n\n"))
             self.wait(self.settings.pingInterval)
         } else if !self.awaitsPong {
             self.awaitsPong = true
             self.hasAnswered = false
-            var ping = ByteBuffer()
-            ping.writeWebSocketFrame(.ping, payload: ByteBuffer())
-            self.keepAlive(ping)
+            self.keepAlive(self.client?.ping() ?? Self.ping)
             self.wait(self.settings.pongTimeout)
         } else if !self.hasAnswered {
             self.close(.noPong, reason: "no pong")
@@ -240,8 +273,15 @@ final class Session: WheelEntry {
     /// before that when it will have been idle for too long.
     private func wait(_ seconds: Int) {
         self.beat = self.shard.now + seconds
-        self.shard.wheel.set(self, after: min(seconds, self.idleRemaining ?? seconds))
+        let expiry = self.client?.deadline.map { $0 - self.shard.now }
+        self.shard.wheel.set(self, after: min(seconds, self.idleRemaining ?? seconds, expiry ?? seconds))
     }
+
+    private static let ping: ByteBuffer = {
+        var ping = ByteBuffer()
+        ping.writeWebSocketFrame(.ping, payload: ByteBuffer())
+        return ping
+    }()
 
     /// Seconds until it counts as idle; `nil` when it never does.
     private var idleRemaining: Int? {
@@ -255,6 +295,7 @@ final class Session: WheelEntry {
 
     /// The layer was away for a while, and the route may want its browsers to know.
     func tellGap() {
+        self.client?.tellGap()
         switch self.info.route.configuration.gap {
         case .ignore: break
         case .close: self.sendAway(.serviceRestart, reason: "gap")
@@ -318,6 +359,7 @@ final class Session: WheelEntry {
         self.staged = ByteBuffer()
         self.bridge?.closed(code)
         self.bridge = nil
+        self.client = nil
         self.context.closed(self, code: code, wasOpened: self.hasBegun)
     }
 

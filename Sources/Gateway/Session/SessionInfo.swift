@@ -7,7 +7,7 @@ final class SessionInfo {
     let route: GatewayRoute
     let plan: RouteConfiguration.Plan
     /// The user it is counted under.
-    let user: String?
+    private(set) var user: String?
     let address: IPAddress?
     let isCounted: Bool
     let wire: Wire
@@ -31,6 +31,9 @@ final class SessionInfo {
 
     /// Kept only where workers are asked with the handshake's credentials.
     var handshake: Handshake? { if case .whole(let handshake) = self.kept { handshake } else { nil } }
+
+    /// Who it is was found out after it was let in.
+    func identify(_ user: String) { self.user = user }
 
     func takeOpening() -> ByteBuffer {
         defer { self.opening = ByteBuffer() }

@@ -8,7 +8,7 @@ import Telemetry
 /// Publishing over HTTP: `POST /api/publish`, `/api/broadcast`, `/api/info`.
 ///
 /// Bodies, keys, answers and errors are those of the Centrifugo server API, so that `cent`, `gocent` and `phpcent` work
-/// unmodified. What that API calls a channel is a group in the layer.
+/// unmodified. What that API calls a channel is a group in the layer (`ClientChannel`).
 ///
 /// ```
 /// curl :8000/api/publish -H 'X-API-Key: k' -d '{"channel":"jobs","data":{"done":true}}'
@@ -112,14 +112,14 @@ public struct PublishAPI: SynchronousApplication {
 
     private func publish(_ body: APIBody) throws(APIError) {
         let (channel, data) = (body.channel, try body.publicationData())
-        guard let group = try? GroupName(channel) else { throw .badRequest }
+        guard let group = try? ClientChannel(channel).group else { throw .badRequest }
         if let error = self.send(.publication(data), to: [group])[0] { throw error }
     }
 
     private func broadcast(_ body: APIBody) throws(APIError) -> String {
         guard !body.channels.isEmpty else { throw .badRequest }
         let message = LayerMessage.publication(try body.publicationData())
-        let outcomes = self.send(message, to: body.channels.map { try? GroupName($0) })
+        let outcomes = self.send(message, to: body.channels.map { try? ClientChannel($0).group })
         let responses = outcomes.map { $0.map { #"{"error":\#($0.json)}"# } ?? #"{"result":{}}"# }
         return #"{"responses":[\#(responses.joined(separator: ","))]}"#
     }

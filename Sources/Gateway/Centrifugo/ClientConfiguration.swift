@@ -1,0 +1,56 @@
+/// How browsers are served that choose their channels themselves, by the Centrifugo client protocol.
+package struct ClientConfiguration: Sendable {
+    /// What checks connections' tokens; `nil`: no token counts.
+    package var tokens: TokenAuthentication?
+    /// Whether who has no token is let in, as a visitor without a user.
+    package var allowsAnonymous = false
+    /// Which pages may connect; `nil` for the gateway's own setting.
+    package var origins: OriginCheck?
+    package var namespaces = ChannelNamespaces()
+    /// Channels of one connection at most.
+    package var channelLimit = 128
+    package var gap = GapBehaviour.ignore
+
+    /// What connections do when the layer may have missed messages.
+    package enum GapBehaviour: String, Hashable, Sendable, CaseIterable {
+        /// Nothing: the page does not mind.
+        case ignore
+        /// They are closed with 3010, and their SDK connects and subscribes again after a random while.
+        case reconnect
+    }
+
+    package init() {}
+}
+
+/// The same, ready to be used.
+final class ClientEndpoint: Sendable {
+    let configuration: ClientConfiguration
+    let rules: ClientProtocol.Rules
+    /// What `Form` calls the first namespace; the others follow.
+    let firstForm: Int
+    /// Seconds a browser has for its `connect`.
+    let connectTime: Int
+
+    init(_ configuration: ClientConfiguration, in gateway: GatewayConfiguration, firstForm: Int) {
+        self.configuration = configuration
+        self.firstForm = firstForm
+        self.connectTime = gateway.handshakeTimeout
+        self.rules = ClientProtocol.Rules(
+            namespaces: configuration.namespaces, channelLimit: configuration.channelLimit,
+            allowsAnonymous: configuration.allowsAnonymous, allowsTokens: configuration.tokens != nil,
+            pingInterval: gateway.session.pingInterval)
+    }
+
+    /// Where it is, below the gateway's prefix.
+    static let path = "connection/websocket"
+
+    /// What the namespaces make of messages, in the order of their forms.
+    var pushes: [ChannelPush] { self.configuration.namespaces.all.map(ChannelPush.init) }
+
+    /// The subprotocol that is answered. Protobuf is not spoken, which the browser is told when it says something: an
+    /// answer without its subprotocol is a failed connection, after which it would come back again and again.
+    static func subprotocol(of handshake: Handshake) -> String? {
+        let offered = handshake.subprotocols
+        return ["centrifuge-json", "centrifuge-protobuf"].first(where: offered.contains)
+    }
+}

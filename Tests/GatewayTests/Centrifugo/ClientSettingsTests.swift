@@ -1,0 +1,59 @@
+import NIOCore
+import Settings
+import Testing
+
+@testable import Gateway
+
+@Suite struct ClientSettingsTests {
+    private func read(_ text: String) -> (configuration: ClientConfiguration?, faults: String) {
+        let reader = SettingsReader(
+            path: "settings.json", text: ByteBuffer(string: #"{"gateway": {"centrifugo": \#(text)}}"#),
+            known: [ClientConfiguration.setting])
+        let configuration = ClientConfiguration(reading: reader)
+        do throws(SettingsFaults) {
+            try reader.finish()
+            return (configuration, "")
+        } catch {
+            return (configuration, error.description)
+        }
+    }
+
+    @Test func everythingIsRead() throws {
+        let (read, faults) = self.read(
+            """
+            { "token": { "keys": [ { "algorithm": "HS256", "secret": "\(String(repeating: "s", count: 32))" } ] },
+              "allow_anonymous_connect_without_token": true, "channel_limit": 7, "on_gap": "reconnect",
+              "allowed_origins": ["*"],
+              "without_namespace": { "allow_subscribe_for_client": true, "data_key": "text" },
+              "namespaces": [ { "name": "chat", "allow_publish_for_subscriber": true } ] }
+            """)
+        #expect(faults == "")
+        let configuration = try #require(read)
+        #expect(configuration.tokens != nil && configuration.allowsAnonymous && configuration.origins != nil)
+        #expect(configuration.channelLimit == 7 && configuration.gap == .reconnect)
+        let namespaces = configuration.namespaces
+        #expect(namespaces.all[0].allowSubscribeForClient && namespaces.all[0].dataKey == "text")
+        #expect(namespaces.number(of: "chat:7") == 1 && namespaces.all[1].allowPublishForSubscriber)
+        #expect(namespaces.number(of: "$chat:7") == 1 && namespaces.number(of: "news") == 0)
+        #expect(namespaces.number(of: "other:7") == nil && namespaces.number(of: ":7") == nil)
+    }
+
+    @Test func withoutTheSettingThereIsNoEndpoint() {
+        #expect(self.read("null").configuration == nil)
+    }
+
+    @Test(arguments: [
+        ("{}", "lets nobody in"), ("[]", "wanted an object"),
+        (#"{"allow_anonymous_connect_without_token": true, "namespace": []}"#, "did you mean \"namespaces\""),
+        (#"{"allow_anonymous_connect_without_token": true, "namespaces": [{"name": "x"}]}"#, "two or more"),
+        (
+            #"{"allow_anonymous_connect_without_token": true, "namespaces": [{"name": "ab"}, {"name": "ab"}]}"#,
+            "stands above"
+        ),
+        (#"{"allow_anonymous_connect_without_token": true, "on_gap": "close"}"#, "reconnect"),
+        (#"{"token": {"keys": [], "query": "t"}}"#, "has no effect here"),
+    ]) func whatCannotBeIsTold(text: String, fault: String) {
+        let faults = self.read(text).faults
+        #expect(faults.contains(fault), "\(faults)")
+    }
+}
