@@ -15,10 +15,10 @@ package struct ClientChannel: Hashable, Sendable {
     /// - Throws: `invalidName` for a name with other than visible ASCII characters, or too long for a group.
     package init(_ text: String) throws(LayerError) {
         let isVisible = text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
-        guard isVisible, text.utf8.count <= Self.lengthLimit, !text.hasPrefix(Self.groupPrefix) else {
+        guard !text.isEmpty, isVisible, text.utf8.count <= Self.lengthLimit, !text.hasPrefix(Self.groupPrefix) else {
             throw LayerError(
                 .invalidName,
-                "no channel: wanted at most \(Self.lengthLimit) visible ASCII characters, not \(Self.groupPrefix)…")
+                "no channel: wanted 1 to \(Self.lengthLimit) visible ASCII characters, not \(Self.groupPrefix)…")
         }
         self.text = text
         if let group = try? GroupName(text) {
