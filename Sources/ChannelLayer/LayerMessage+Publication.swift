@@ -2,6 +2,10 @@ extension LayerMessage {
     /// The type of a publication: what a backend tells browsers, and every route of a gateway has a rule for.
     @inlinable public static var publicationType: String { "carillon.publication" }
 
+    /// The types of what a group is told when somebody begins and ceases to follow it as a channel; `info` says who.
+    package static let joinType = "carillon.join"
+    package static let leaveType = "carillon.leave"
+
     /// `{"type": "carillon.publication", "data": data}`
     ///
     /// - Parameter data: `.json` for JSON, which browsers get as text without its being taken apart, or `.bytes`.

@@ -38,7 +38,7 @@ final class ClientEndpoint: Sendable {
         self.rules = ClientProtocol.Rules(
             namespaces: configuration.namespaces, channelLimit: configuration.channelLimit,
             allowsAnonymous: configuration.allowsAnonymous, allowsTokens: configuration.tokens != nil,
-            pingInterval: gateway.session.pingInterval)
+            pingInterval: UInt32(clamping: gateway.session.pingInterval))
     }
 
     /// Where it is, below the gateway's prefix.

@@ -1,6 +1,4 @@
 import ChannelLayer
-import JSON
-import NIOCore
 
 /// The Centrifugo client protocol v2 of one connection, without I/O and without a clock: a command or an event in, what to
 /// do out. Commands are carried out one after the other; while `isBusy` none is to be handed in.
@@ -13,7 +11,7 @@ import NIOCore
 /// ```
 struct ClientProtocol {
     enum Action: Equatable {
-        case reply(ByteBuffer)
+        case reply(ClientReply)
         /// Find out whom the token names; then `verified`.
         case verify(token: String)
         /// Somebody is there: from now on pings go out.
@@ -24,7 +22,7 @@ struct ClientProtocol {
         case follow(ClientChannel, namespace: Int)
         case unfollow(ClientChannel)
         /// Hand it to the layer; then `published`.
-        case publish(ClientChannel, data: JSONText, publisher: JSONText)
+        case publish(ClientChannel, data: ClientData, publisher: ClientInfo)
         /// What stands behind the command in its frame does not count.
         case skipRestOfFrame
         case disconnect(ClientDisconnect)
@@ -38,7 +36,7 @@ struct ClientProtocol {
         var allowsAnonymous = false
         var allowsTokens = true
         /// Seconds.
-        var pingInterval = 25
+        var pingInterval: UInt32 = 25
         /// Seconds that a connection may live after its token's end.
         var expiryGrace: Int64 = 25
     }
@@ -64,7 +62,7 @@ struct ClientProtocol {
     private var awaitsPong = false
     private var user = ""
     /// What others see of this connection beside what it publishes.
-    private var publisher = JSONText(unchecked: ByteBuffer())
+    private var publisher = ClientInfo(user: "", client: "")
     private(set) var subscriptions: Set<String> = []
 
     /// - Parameter client: the connection's id, plain characters only.
@@ -83,7 +81,7 @@ struct ClientProtocol {
         precondition(!self.isBusy, "a command is handed in while another one is under way")
         switch (self.state, command.method) {
         case (.closed, _): return []
-        case (.fresh, .connect(let token)?) where command.id > 0: return self.connect(command.id, token)
+        case (.fresh, .connect(let request)?) where command.id > 0: return self.connect(command.id, request)
         case (.connected, .send?): return self.disconnect(.notAvailable)
         case (.connected, let method?) where command.id > 0: return self.perform(method, command.id)
         case (.connected, nil) where command.isPong && self.awaitsPong:
@@ -94,21 +92,24 @@ struct ClientProtocol {
     }
 
     private mutating func perform(_ method: ClientCommand.Method, _ id: UInt32) -> [Action] {
+        func unavailable(_ channel: String) -> [Action] {
+            [.reply(ClientReply(id, .error(self.lookUp(channel).failure ?? .notAvailable)))]
+        }
         switch method {
         case .connect, .ping, .send: return self.disconnect(.badRequest)
         case .subscribe(let request): return self.subscribe(id, request)
         case .unsubscribe(let channel): return self.unsubscribe(id, channel)
         case .publish(let channel, let data): return self.publish(id, channel, data)
         // Kept by no namespace yet.
-        case .presence(let channel), .history(let channel):
-            return [.reply(ClientReply.error(id, self.lookUp(channel).failure ?? .notAvailable))]
-        case .rpc: return [.reply(ClientReply.error(id, .notAvailable))]
+        case .presence(let channel), .presenceStats(let channel): return unavailable(channel)
+        case .history(let request): return unavailable(request.channel)
+        case .rpc: return [.reply(ClientReply(id, .error(.notAvailable)))]
         case .refresh(let token): return self.refresh(id, token)
         case .refreshSubscription(let channel, _):
             guard !channel.isEmpty else { return self.disconnect(.badRequest) }
             // No subscription has a token, so none can be refreshed.
             let error: ClientError = self.subscriptions.contains(channel) ? .badRequest : .permissionDenied
-            return [.reply(ClientReply.error(id, error))]
+            return [.reply(ClientReply(id, .error(error)))]
         }
     }
 
@@ -122,14 +123,14 @@ struct ClientProtocol {
 
     // MARK: Connect and refresh
 
-    private mutating func connect(_ id: UInt32, _ token: String) -> [Action] {
-        guard !token.isEmpty else {
+    private mutating func connect(_ id: UInt32, _ request: ClientCommand.Connect) -> [Action] {
+        guard !request.token.isEmpty else {
             guard self.rules.allowsAnonymous else { return self.disconnect(.badRequest) }
             return self.connected(id, .anonymous, now: 0)
         }
         guard self.rules.allowsTokens else { return self.disconnect(.invalidToken) }
         self.pending = .connecting(id: id)
-        return [.verify(token: token)]
+        return [.verify(token: request.token)]
     }
 
     private mutating func refresh(_ id: UInt32, _ token: String) -> [Action] {
@@ -149,12 +150,12 @@ struct ClientProtocol {
         case (.connecting(let id)?, .success(let credentials)): return self.connected(id, credentials, now: now)
         case (.connecting(let id)?, .failure(.expired)):
             self.state = .refused
-            return [.reply(ClientReply.error(id, .tokenExpired)), .skipRestOfFrame]
+            return [.reply(ClientReply(id, .error(.tokenExpired))), .skipRestOfFrame]
         case (.refreshing(let id)?, .success(let credentials)) where credentials.user == self.user:
             let ttl = Self.ttl(credentials, now: now)
             return [
-                .expire(afterSeconds: ttl.map { $0 + self.rules.expiryGrace }),
-                .reply(ClientReply.refresh(id, .init(client: self.client, ttl: ttl))),
+                .expire(afterSeconds: ttl.map { Int64($0) + self.rules.expiryGrace }),
+                .reply(ClientReply(id, .refresh(client: self.client, ttl: ttl))),
             ]
         case (.refreshing?, .failure(.expired)): return self.disconnect(.connectionExpired)
         case (.connecting?, .failure(.invalid)), (.refreshing?, _): return self.disconnect(.invalidToken)
@@ -165,37 +166,27 @@ struct ClientProtocol {
     private mutating func connected(_ id: UInt32, _ credentials: ClientCredentials, now: Int64) -> [Action] {
         self.state = .connected
         self.user = credentials.user
-        self.publisher = Self.publisher(credentials, client: self.client)
+        self.publisher = ClientInfo(
+            user: self.user, client: self.client, connection: credentials.info.map(ClientData.json))
         let ttl = Self.ttl(credentials, now: now)
-        let connection = ClientReply.Connection(client: self.client, ttl: ttl, ping: self.rules.pingInterval)
+        let connected = ClientConnected(client: self.client, ttl: ttl, ping: self.rules.pingInterval)
         return [
-            .expire(afterSeconds: ttl.map { $0 + self.rules.expiryGrace }), .connected(user: self.user),
-            .reply(ClientReply.connect(id, connection)),
+            .expire(afterSeconds: ttl.map { Int64($0) + self.rules.expiryGrace }), .connected(user: self.user),
+            .reply(ClientReply(id, .connect(connected))),
         ]
     }
 
     /// At least a second, also when clocks differ; at most a century, so that nothing overflows.
-    private static func ttl(_ credentials: ClientCredentials, now: Int64) -> Int64? {
-        credentials.expires.map { min(max($0.subtractingReportingOverflow(now).partialValue, 1), 3_155_760_000) }
-    }
-
-    private static func publisher(_ credentials: ClientCredentials, client: String) -> JSONText {
-        var json = ByteBuffer()
-        json.writeStaticString(#"{"user":"#)
-        json.writeJSONString(credentials.user)
-        json.writeString(#","client":"\#(client)""#)
-        if let info = credentials.info {
-            json.writeStaticString(#","conn_info":"#)
-            json.writeImmutableBuffer(info.bytes)
+    private static func ttl(_ credentials: ClientCredentials, now: Int64) -> UInt32? {
+        credentials.expires.map {
+            UInt32(min(max($0.subtractingReportingOverflow(now).partialValue, 1), 3_155_760_000))
         }
-        json.writeStaticString("}")
-        return JSONText(unchecked: json)
     }
 
     // MARK: Subscribe and unsubscribe
 
     private mutating func subscribe(_ id: UInt32, _ request: ClientCommand.Subscribe) -> [Action] {
-        func refuse(_ error: ClientError) -> [Action] { [.reply(ClientReply.error(id, error))] }
+        func refuse(_ error: ClientError) -> [Action] { [.reply(ClientReply(id, .error(error)))] }
         guard !self.subscriptions.contains(request.channel) else { return refuse(.alreadySubscribed) }
         guard self.subscriptions.count < self.rules.channelLimit else { return refuse(.limitExceeded) }
         switch self.lookUp(request.channel) {
@@ -203,13 +194,13 @@ struct ClientProtocol {
         case .success(let found):
             guard request.kind == 0 else { return refuse(.permissionDenied) }
             guard request.delta.isEmpty || request.delta == "fossil" else { return self.disconnect(.badRequest) }
-            guard !request.hasFilter else { return refuse(.badRequest) }
+            guard request.filter == nil else { return refuse(.badRequest) }
             // Private channels are for who has a token for them, and no such token counts yet.
             guard !found.channel.text.hasPrefix("$"), request.token.isEmpty,
                 found.options.maySubscribe(self.user, to: found.channel.text)
             else { return refuse(.permissionDenied) }
             // Nothing is kept, so nothing can be recovered.
-            guard !request.recovers || !request.rejectsUnrecovered else { return refuse(.unrecoverablePosition) }
+            guard !request.since.recovers || !request.rejectsUnrecovered else { return refuse(.unrecoverablePosition) }
             self.pending = .subscribing(id: id, found.channel, request)
             return [.follow(found.channel, namespace: found.namespace)]
         }
@@ -218,22 +209,24 @@ struct ClientProtocol {
     /// The channel is heard from now on, or cannot be.
     mutating func followed(_ channel: ClientChannel, _ error: LayerError?) -> [Action] {
         guard case .subscribing(let id, channel, let request)? = self.takePending() else { return [] }
-        guard error == nil else { return [.reply(ClientReply.error(id, .internal))] }
+        guard error == nil else { return [.reply(ClientReply(id, .error(.internal)))] }
         self.subscriptions.insert(channel.text)
-        return [.reply(ClientReply.subscribe(id, wasRecovering: request.recovers))]
+        var subscribed = ClientSubscribed()
+        subscribed.wasRecovering = request.since.recovers
+        return [.reply(ClientReply(id, .subscribe(subscribed)))]
     }
 
     private mutating func unsubscribe(_ id: UInt32, _ channel: String) -> [Action] {
         guard !channel.isEmpty else { return self.disconnect(.badRequest) }
-        let reply = Action.reply(ClientReply.unsubscribe(id))
+        let reply = Action.reply(ClientReply(id, .unsubscribe))
         guard self.subscriptions.remove(channel) != nil, let known = try? ClientChannel(channel) else { return [reply] }
         return [.unfollow(known), reply]
     }
 
     // MARK: Publish
 
-    private mutating func publish(_ id: UInt32, _ channel: String, _ data: JSONText?) -> [Action] {
-        func refuse(_ error: ClientError) -> [Action] { [.reply(ClientReply.error(id, error))] }
+    private mutating func publish(_ id: UInt32, _ channel: String, _ data: ClientData?) -> [Action] {
+        func refuse(_ error: ClientError) -> [Action] { [.reply(ClientReply(id, .error(error)))] }
         switch self.lookUp(channel) {
         case .failure(let error): return refuse(error)
         case .success(let found):
@@ -250,7 +243,7 @@ struct ClientProtocol {
     /// What the layer says of the publication.
     mutating func published(_ error: LayerError?) -> [Action] {
         guard case .publishing(let id)? = self.takePending() else { return [] }
-        return [.reply(error == nil ? ClientReply.publish(id) : ClientReply.error(id, .internal))]
+        return [.reply(ClientReply(id, error == nil ? .publish : .error(.internal)))]
     }
 
     // MARK: Pings
@@ -280,8 +273,6 @@ struct ClientProtocol {
         return self.pending
     }
 }
-
-extension ClientError: Error {}
 
 extension Result {
     fileprivate var failure: Failure? { if case .failure(let error) = self { error } else { nil } }

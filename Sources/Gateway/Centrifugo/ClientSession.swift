@@ -8,6 +8,9 @@ import NIOCore
 /// push.
 final class ClientSession {
     private let endpoint: ClientEndpoint
+    /// How the browser is spoken to.
+    private let form: ClientForm
+    private var codec: ClientCodec { self.form.codec }
     private weak var session: Session?
     private var machine: ClientProtocol
 
@@ -22,6 +25,7 @@ final class ClientSession {
     init(_ endpoint: ClientEndpoint, _ session: Session) {
         self.endpoint = endpoint
         self.session = session
+        self.form = []
         self.machine = ClientProtocol(rules: endpoint.rules, client: ClientID.random())
     }
 
@@ -36,7 +40,7 @@ final class ClientSession {
     func ping() -> ByteBuffer {
         self.machine.pinged()
         var frame = ByteBuffer()
-        frame.writeWebSocketFrame(.text, payload: ClientReply.ping)
+        frame.writeWebSocketFrame(self.codec == .json ? .text : .binary, payload: self.codec.ping)
         return frame
     }
 
@@ -70,34 +74,22 @@ final class ClientSession {
     private func work() {
         guard !self.isWorking else { return }
         self.isWorking = true
-        while let session = self.session, session.isOpen, !self.machine.isBusy, let line = self.nextLine() {
+        while let session = self.session, session.isOpen, !self.machine.isBusy, var frame = self.frames.popFirst() {
             guard session.isWithinRate() else { break }
             session.context.metrics.received.increment()
-            do {
-                self.perform(self.machine.handle(try ClientCommand(decoding: line)))
+            let length = frame.readableBytes
+            do throws(ClientCodec.Fault) {
+                let command = try self.codec.nextCommand(of: &frame)
+                self.waitingBytes -= length - frame.readableBytes
+                self.isWithinFrame = frame.readableBytes > 0
+                if self.isWithinFrame { self.frames.prepend(frame) }
+                self.perform(self.machine.handle(command))
             } catch {
                 self.end(.badRequest)
             }
         }
         self.isWorking = false
         self.flush()
-    }
-
-    /// The next command's text. Between two of a frame stands one line feed, and perhaps one after the last.
-    private func nextLine() -> ByteBuffer? {
-        guard var frame = self.frames.popFirst() else { return nil }
-        self.waitingBytes -= frame.readableBytes
-        let length = frame.readableBytesView.firstIndex(of: UInt8(ascii: "\n")).map { $0 - frame.readerIndex }
-        let line = frame.readSlice(length: length ?? frame.readableBytes)
-        if length != nil { frame.moveReaderIndex(forwardBy: 1) }
-        if frame.readableBytes > 0 {
-            self.waitingBytes += frame.readableBytes
-            self.frames.prepend(frame)
-            self.isWithinFrame = true
-        } else {
-            self.isWithinFrame = false
-        }
-        return line
     }
 
     /// The first of `frames` is the rest of the one that the last command stood in.
@@ -121,19 +113,15 @@ final class ClientSession {
 
     private func perform(_ action: ClientProtocol.Action, _ session: Session) {
         switch action {
-        case .reply(let reply):
-            if self.replies.readableBytes > 0 { self.replies.writeInteger(UInt8(ascii: "\n")) }
-            var reply = reply
-            reply.joinLines()
-            self.replies.writeImmutableBuffer(reply)
+        case .reply(let reply): self.codec.write(reply, to: &self.replies)
         case .verify(let token): self.verify(token, session)
         case .connected(let user): self.connected(user, session)
         case .expire(let seconds): self.deadline = seconds.map { session.shard.now + Int(clamping: $0) }
         case .follow(let channel, let namespace): self.follow(channel, namespace, session)
         case .unfollow(let channel): session.shard.unfollow(channel.group, for: session)
         case .publish(let channel, let data, let publisher):
-            var message = LayerMessage.publication(.json(data))
-            message.entries.append(LayerValue.Entry(key: .string("info"), value: .json(publisher)))
+            var message = LayerMessage.publication(data.layerValue)
+            message.entries.append(LayerValue.Entry(key: .string("info"), value: publisher.layerValue))
             self.publish(message, to: channel, session)
         case .skipRestOfFrame: self.skipRestOfFrame()
         case .disconnect(let reason): self.disconnect(reason, session)
@@ -165,7 +153,7 @@ final class ClientSession {
         self.replies = ByteBuffer()
         // A push of before `unsubscribe` must not come after its reply.
         session.flushStaged()
-        session.say(.text(replies))
+        session.say(self.codec.message(replies))
     }
 
     /// Something that was waited for has come.
@@ -196,7 +184,8 @@ final class ClientSession {
                 return
             }
             if error == nil {
-                let form = Form(ruleSet: self.endpoint.firstForm + namespace, wire: session.form.wire)
+                let form = Form(
+                    ruleSet: self.endpoint.firstForm + namespace, client: self.form, wire: session.form.wire)
                 shard.follow(channel.group, for: session, as: form)
             }
             self.resume(self.machine.followed(channel, error))

@@ -5,12 +5,23 @@ import NIOCore
 struct Form: Sendable {
     /// Which of the gateway's different rule sets, or beyond them which of its namespaces.
     let ruleSet: Int
+    /// For browsers that choose their channels.
+    let client: ClientForm
     let wire: Wire
 
-    func isSame(as other: Form) -> Bool { self.ruleSet == other.ruleSet && self.wire == other.wire }
+    init(ruleSet: Int, client: ClientForm = [], wire: Wire) {
+        self.ruleSet = ruleSet
+        self.client = client
+        self.wire = wire
+    }
+
+    /// What a message becomes is the same, whatever the wire.
+    func hasSameOutcome(as other: Form) -> Bool { self.ruleSet == other.ruleSet && self.client == other.client }
+
+    func isSame(as other: Form) -> Bool { self.hasSameOutcome(as: other) && self.wire == other.wire }
 
     func isBefore(_ other: Form) -> Bool {
-        self.ruleSet == other.ruleSet ? self.wire.order < other.wire.order : self.ruleSet < other.ruleSet
+        (self.ruleSet, self.client.rawValue, self.wire.order) < (other.ruleSet, other.client.rawValue, other.wire.order)
     }
 }
 

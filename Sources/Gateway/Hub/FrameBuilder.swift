@@ -23,7 +23,7 @@ package final class FrameBuilder: Sendable {
         case .text(let payload): .bytes(self.frame(.text, payload, on: wire))
         case .binary(let payload): .bytes(self.frame(.binary, payload, on: wire))
         case .close(let code, let reason): .close(CloseCode(rawValue: code), reason: reason)
-        case .drop: nil
+        case .nothing, .drop: nil
         }
     }
 

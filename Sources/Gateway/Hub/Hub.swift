@@ -61,7 +61,7 @@ package final class Hub: GroupFeedListener {
         self.noteDrop(outcome, message, group)
         for list in lists {
             if !list.form.isSame(as: form) {
-                if list.form.ruleSet != form.ruleSet {
+                if !list.form.hasSameOutcome(as: form) {
                     outcome = self.outcome(for: message, in: group, by: list.form)
                     self.noteDrop(outcome, message, group)
                 }
@@ -92,7 +92,7 @@ package final class Hub: GroupFeedListener {
         if self.ruleSets.indices.contains(form.ruleSet) { return self.ruleSets[form.ruleSet].outcome(for: message) }
         let push = form.ruleSet - self.ruleSets.count
         guard self.pushes.indices.contains(push) else { return .drop(.noRule) }
-        return self.pushes[push].outcome(for: message, in: group)
+        return self.pushes[push].outcome(for: message, in: group, as: form.client)
     }
 
     private func noteDrop(_ outcome: RuleOutcome, _ message: LayerMessage, _ group: GroupName) {

@@ -11,6 +11,8 @@ package enum RuleOutcome: Hashable, Sendable {
     /// - code: one that may stand in a close frame (RFC 6455 §7.4).
     /// - reason: at most 123 bytes.
     case close(code: UInt16, reason: String)
+    /// Nothing is sent, as it should be.
+    case nothing
     /// Nothing is sent, and the message is counted under the reason.
     case drop(DropReason)
 }

@@ -209,7 +209,7 @@ package final class GatewayContext: Sendable {
         case .tooManyRequests: self.metrics.rateCloses.increment()
         case .connectionLimit: self.metrics.refused(.userLimit)
         case .invalidToken: self.metrics.refused(.badCredentials)
-        case .shutdown, .connectionExpired, .insufficientState, .stale: break
+        default: break
         }
         self.log.log(
             .info, "Browser sent away",

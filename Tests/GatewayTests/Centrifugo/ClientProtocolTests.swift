@@ -54,17 +54,24 @@ import Testing
             return Self.done(self.machine.followed(try ClientChannel(channel), nil))
         }
 
+        private static func json(_ reply: ClientReply) -> String {
+            var frame = ByteBuffer()
+            ClientCodec.json.write(reply, to: &frame)
+            return String(buffer: frame)
+        }
+
         static func done(_ actions: [ClientProtocol.Action]) -> [String] {
             actions.map { action in
                 switch action {
-                case .reply(let reply): String(buffer: reply)
+                case .reply(let reply): Self.json(reply)
                 case .verify(let token): "verify \(token)"
                 case .connected(let user): "connected \(user)"
                 case .expire(let seconds): "expire \(seconds.map(String.init) ?? "never")"
                 case .follow(let channel, let namespace): "follow \(channel.text) \(namespace)"
                 case .unfollow(let channel): "unfollow \(channel.text)"
                 case .publish(let channel, let data, let publisher):
-                    "publish \(channel.text) \(String(buffer: data.bytes)) \(String(buffer: publisher.bytes))"
+                    "publish \(channel.text) \(String(buffer: data.json)) \(publisher.user) \(publisher.client)"
+                        + (publisher.connection.map { " " + String(buffer: $0.json) } ?? "")
                 case .skipRestOfFrame: "skip"
                 case .disconnect(let reason): "close \(reason.rawValue)"
                 }
@@ -242,7 +249,7 @@ import Testing
         var line = try Line.connected(ClientCredentials(user: "42", info: info))
         #expect(
             try line.say(#"{"id":3,"publish":{"channel":"users:1","data":{"a": 1}}}"#) == [
-                #"publish users:1 {"a": 1} {"user":"42","client":"c-1","conn_info":{"name":"Ann"}}"#
+                #"publish users:1 {"a": 1} 42 c-1 {"name":"Ann"}"#
             ])
         #expect(Line.done(line.machine.published(nil)) == [#"{"id":3,"publish":{}}"#])
         _ = try line.say(#"{"id":4,"publish":{"channel":"users:1","data":0}}"#)
@@ -258,7 +265,7 @@ import Testing
         _ = try line.subscribe("news")
         #expect(
             try line.say(#"{"id":3,"publish":{"channel":"news","data":1}}"#) == [
-                #"publish news 1 {"user":"","client":"c-1"}"#
+                "publish news 1  c-1"
             ])
     }
 

@@ -3,17 +3,18 @@ import NIOCore
 
 /// Some of the fields of a JSON object. Others are ignored, and so is `null`; of a key that stands twice the last counts.
 struct ClientFields {
-    private var values: [String: JSONText] = [:]
+    private(set) var values: [String: JSONText] = [:]
 
+    /// - Parameter wanted: the keys that are not ignored; `nil` for all.
     /// - Throws: `JSONError` for what is no JSON object, whole and nested at most 64 levels.
-    init(_ text: ByteBuffer, wanted: Set<String>) throws(JSONError) {
+    init(_ text: ByteBuffer, wanted: Set<String>?) throws(JSONError) {
         self.values = try JSONReader.read(text) { reader throws(JSONError) -> [String: JSONText] in
             guard case .beginObject? = try reader.nextPiece() else { throw JSONError("expected an object", at: 0) }
             var values: [String: JSONText] = [:]
             while case .key(let key)? = try reader.nextPiece() {
                 let name = reader.string(key)
                 let range = try reader.skipValue()
-                guard wanted.contains(name),
+                guard wanted?.contains(name) != false,
                     let bytes = text.getSlice(at: text.readerIndex &+ range.lowerBound, length: range.count)
                 else { continue }
                 let value = JSONText(unchecked: bytes)
@@ -26,6 +27,15 @@ struct ClientFields {
 
     /// The value under `key` as it stands there.
     subscript(key: String) -> JSONText? { self.values[key] }
+
+    /// The object under `key` with all its members; `nil` when there is none.
+    func object(_ key: String) throws(JSONError) -> ClientFields? {
+        guard let value = self.values[key] else { return nil }
+        return try ClientFields(value.bytes, wanted: nil)
+    }
+
+    /// What an application says under `key`.
+    func data(_ key: String) -> ClientData? { self.values[key].map(ClientData.json) }
 
     /// The text under `key`, empty when there is none.
     func string(_ key: String) throws(JSONError) -> String {

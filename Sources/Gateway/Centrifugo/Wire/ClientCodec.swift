@@ -1,0 +1,72 @@
+import JSON
+import NIOCore
+
+/// How commands, replies and pushes are written. Several stand in one frame, body or chunk: in JSON with a line feed
+/// between them, in Protobuf each behind its length.
+enum ClientCodec: Hashable, Sendable {
+    case json
+    case protobuf
+
+    /// A frame that is no sequence of commands.
+    struct Fault: Error, CustomStringConvertible {
+        let description: String
+        init(_ description: String) { self.description = description }
+    }
+
+    /// Takes the next command out of a frame that is not empty.
+    func nextCommand(of frame: inout ByteBuffer) throws(Fault) -> ClientCommand {
+        switch self {
+        case .json:
+            do throws(JSONError) {
+                return try ClientCommand(decoding: frame.readLine())
+            } catch {
+                throw Fault("\(error)")
+            }
+        case .protobuf: throw Fault("Protobuf is not spoken")
+        }
+    }
+
+    /// Writes a reply behind what `frame` has.
+    func write(_ reply: ClientReply, to frame: inout ByteBuffer) {
+        switch self {
+        case .json: ClientJSONWriter.append(to: &frame) { $0.write(reply) }
+        case .protobuf: break
+        }
+    }
+
+    /// Writes a push behind what `frame` has.
+    ///
+    /// - Parameter isBare: by itself, and not in a reply.
+    func write(_ push: ClientPush, isBare: Bool, to frame: inout ByteBuffer) {
+        switch self {
+        case .json: ClientJSONWriter.append(to: &frame) { $0.write(push, isBare: isBare) }
+        case .protobuf: break
+        }
+    }
+
+    /// An empty reply, which the browser answers in kind.
+    var ping: ByteBuffer {
+        switch self {
+        case .json: ByteBuffer(string: "{}")
+        case .protobuf: ByteBuffer(bytes: [0])
+        }
+    }
+
+    /// A frame as the wire takes it.
+    func message(_ frame: ByteBuffer) -> RuleOutcome {
+        switch self {
+        case .json: .text(frame)
+        case .protobuf: .binary(frame)
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// What stands before the next line feed, which is passed over, or all there is.
+    fileprivate mutating func readLine() -> ByteBuffer {
+        let length = self.readableBytesView.firstIndex(of: UInt8(ascii: "\n")).map { $0 - self.readerIndex }
+        let line = self.readSlice(length: length ?? self.readableBytes) ?? ByteBuffer()
+        if length != nil { self.moveReaderIndex(forwardBy: 1) }
+        return line
+    }
+}
