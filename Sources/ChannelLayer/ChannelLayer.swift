@@ -34,7 +34,7 @@ public protocol ChannelLayer: Sendable {
     /// Ends a membership. No error when there is none.
     func groupDiscard(_ group: GroupName, _ channel: ChannelName) async throws(LayerError)
 
-    /// Forgets every message and every channel's membership. Readers go on waiting, feeds go on following.
+    /// Forgets every message, every channel's membership, and what is kept of groups. Readers go on waiting, feeds go on following.
     func flush() async throws(LayerError)
 
     /// Ends all waits with `closed` and releases what the layer holds. Idempotent.
@@ -50,6 +50,9 @@ public protocol ChannelLayer: Sendable {
     /// `send(_:toGroup:)` for callers that cannot await: event loops and worker threads. As the other `submit`.
     func submit(
         _ message: LayerMessage, toGroup group: GroupName, completion: (@Sendable (LayerError?) -> Void)?)
+
+    /// What the layer keeps of groups: history and presence; `nil` when it keeps nothing.
+    var store: (any GroupStore)? { get }
 
     /// Opens a feed for one gateway: all groups its browsers follow, over one membership each.
     func openFeed(_ listener: any GroupFeedListener) -> any GroupFeed

@@ -9,6 +9,9 @@ public struct LayerConfiguration: Sendable {
     /// How long a membership lives after the last `groupAdd`.
     public var groupExpiry: Duration = .seconds(86_400)
 
+    /// How long a client's presence in a group is believed after its process was last heard of.
+    public var presenceExpiry: Duration = .seconds(60)
+
     public init() {}
 
     /// Messages that `channel` may hold.

@@ -8,9 +8,9 @@ import Synchronization
 ///
 /// Capacity is counted for each channel's full name, so that of the channels of one process only the full one refuses.
 public final class MemoryLayer: ChannelLayer {
-    private let state: Mutex<MemoryState>
+    let state: Mutex<MemoryState>
     private let observer: (any LayerObserver)?
-    private let now: @Sendable () -> ContinuousClock.Instant
+    let now: @Sendable () -> ContinuousClock.Instant
     private let processName: String
     private let lastID = Atomic<UInt64>(0)
 
@@ -143,10 +143,19 @@ public final class MemoryLayer: ChannelLayer {
 
     private func distribute(_ message: LayerMessage, to group: GroupName) -> LayerError? {
         if let error = Self.refusal(of: message) { return error }
-        let audience = self.state.withLock { $0.audience(of: group) }
+        let audience = self.state.withLock {
+            $0.isWaiting(message, for: group) ? .some(.init()) : $0.audience(of: group)
+        }
         guard let audience else { return Self.closed }
         self.deliver(message, to: audience, of: group)
         return nil
+    }
+
+    /// Hands on, one after the other, what waits to be heard in `group`.
+    func deliverWaiting(of group: GroupName) {
+        while let (message, audience) = self.state.withLock({ $0.nextWaiting(of: group) }) {
+            self.deliver(message, to: audience, of: group)
+        }
     }
 
     private func deliver(_ message: LayerMessage, to audience: MemoryState.Audience, of group: GroupName) {
@@ -210,7 +219,7 @@ public final class MemoryLayer: ChannelLayer {
 
     // MARK: What went wrong
 
-    private static func refusal(of message: LayerMessage) -> LayerError? {
+    static func refusal(of message: LayerMessage) -> LayerError? {
         message.reservedKey.map {
             LayerError(.invalidMessage, "the key \($0) is reserved for the layers; name it otherwise")
         }

@@ -22,6 +22,11 @@ struct MemoryState {
     private var cancelledEarly: Set<ReaderID> = []
     private var expired: [(name: String, count: Int)] = []
     private(set) var isClosed = false
+    var history = HistoryState()
+    var presence = PresenceState()
+    /// Messages to groups of which some publications are being delivered just now; the next ones wait their turn.
+    private var waiting: [GroupName: MemoryQueue<LayerMessage>] = [:]
+    private let start = Instant.now
 
     init(configuration: LayerConfiguration) { self.configuration = configuration }
 
@@ -268,11 +273,51 @@ extension MemoryState {
     }
 }
 
+// MARK: - History
+
+extension MemoryState {
+    /// - Returns: what became of the message, and whether the caller has to deliver what waits for the group: somebody
+    ///   else may be doing that already.
+    mutating func publish(
+        _ message: LayerMessage, to group: GroupName, keeping options: HistoryOptions, at now: Instant
+    ) -> (result: PublishResult, delivers: Bool) {
+        let time = self.start.duration(to: now)
+        let (result, sent) = self.history.publish(message, toGroup: group, keeping: options, at: time)
+        guard let sent else { return (result, false) }
+        let isFirst = self.waiting[group] == nil
+        self.waiting[group, default: .init()].append(sent)
+        return (result, isFirst)
+    }
+
+    mutating func page(of group: GroupName, _ query: HistoryQuery, at now: Instant) -> HistoryPage {
+        self.history.page(of: group, query, at: self.start.duration(to: now))
+    }
+
+    /// Puts a message behind what waits for the group, if something does: it must not come before what its sender
+    /// published.
+    mutating func isWaiting(_ message: LayerMessage, for group: GroupName) -> Bool {
+        guard !self.waiting.isEmpty, self.waiting[group] != nil else { return false }
+        self.waiting[group]?.append(message)
+        return true
+    }
+
+    /// The next message to deliver; after `nil` nobody delivers for the group.
+    mutating func nextWaiting(of group: GroupName) -> (message: LayerMessage, audience: Audience)? {
+        guard let message = self.waiting[group]?.popFirst(), let audience = self.audience(of: group) else {
+            self.waiting[group] = nil
+            return nil
+        }
+        return (message, audience)
+    }
+}
+
 // MARK: - The end
 
 extension MemoryState {
-    /// Forgets messages and memberships. Readers go on waiting, feeds go on following.
+    /// Forgets messages, memberships and what is kept of groups. Readers go on waiting, feeds go on following.
     mutating func flush() {
+        self.history.removeAll()
+        self.presence.removeAll()
         for mailbox in self.mailboxes.all.reversed() {
             _ = mailbox.messages.takeAll()
             if mailbox.isUnused { self.mailboxes.remove(mailbox) }
@@ -290,6 +335,8 @@ extension MemoryState {
         self.mailboxes = .init()
         self.groups = .init()
         self.follows = [:]
+        self.history.removeAll()
+        self.presence.removeAll()
         return (readers, feeds)
     }
 }

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 private let memory = ContractLayer(
-    "memory", [.normalChannels, .capacity, .expiry, .groupExpiry, .flush]
+    "memory", [.normalChannels, .capacity, .expiry, .groupExpiry, .flush, .history, .historyExpiry, .presence]
 ) { configuration in
     let clock = MovableClock()
     let drops = DropRecorder()

@@ -16,6 +16,14 @@ public struct ContractLayer: Sendable, CustomTestStringConvertible {
         case flush
         /// Two layer objects at one broker, as two processes have them.
         case processes
+        /// `ChannelLayer.store` keeps histories.
+        case history
+        /// Histories, positions and keys go after their time, and `ContractBroker.advance` can be called to see it.
+        case historyExpiry
+        /// `ChannelLayer.store` knows who is present.
+        case presence
+        /// The presence of a process that ended goes after its time.
+        case presenceExpiry
     }
 
     public let testDescription: String
@@ -81,7 +89,9 @@ public struct LayerClaim: Sendable, CustomTestStringConvertible {
     }
 
     /// Every claim. A new layer runs them all, unchanged.
-    public static let all = Self.channels + Self.limits + Self.groups + Self.feeds + Self.processes
+    public static let all =
+        Self.channels + Self.limits + Self.groups + Self.feeds + Self.processes + Self.history + Self.publishing
+        + Self.presence
 
     /// Checks the claim against a broker of its own.
     public func hold(for layer: ContractLayer) async throws {

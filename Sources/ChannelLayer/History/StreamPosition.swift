@@ -2,7 +2,7 @@
 public struct StreamPosition: Hashable, Sendable {
     /// 1 for the first publication, and one more for each that follows; 0 before the first.
     public var offset: UInt64
-    /// Random; another one when the stream began anew.
+    /// Random; another one when the stream began anew. Empty in a question: whichever is current.
     public var epoch: String
 
     public init(offset: UInt64, epoch: String) {
