@@ -4,7 +4,9 @@ import Testing
 
 @testable import RedisLayer
 
+/// It keeps nothing of groups yet.
 private let everything = Set(ContractLayer.Ability.allCases)
+    .subtracting([.history, .historyExpiry, .presence, .presenceExpiry])
 
 /// One host: sending to a group is one step.
 private let oneHost = redisContract("one host", hosts: 1) { _ in }
