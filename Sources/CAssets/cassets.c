@@ -1,7 +1,16 @@
 #include "cassets.h"
 
+// One module of several files: what one of them declares the others use. The commas join them.
 static const unsigned char browser_module[] = {
-#embed "files/carillon.js"
+#embed "files/carillon/basics.js"
+,
+#embed "files/carillon/routes.js"
+,
+#embed "files/carillon/channels.js"
+,
+#embed "files/carillon/subscription.js"
+,
+#embed "files/carillon/fossil.js"
 };
 static const unsigned char demo_page[] = {
 #embed "files/demo.html"

@@ -112,6 +112,7 @@ class Tab:
 
     def screenshot(self):
         """The page as PNG bytes."""
+        self._call("Page.bringToFront")  # a tab behind another one is not drawn, and its picture never comes
         return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
 
     def keep_screenshot(self, name):

@@ -1,93 +1,16 @@
-// What the browser module does and when, with stand-ins for the sockets and the clock. Run by `node --test`.
+// What a route's connection does and when. Run by `node --test`.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { after, afterEach, beforeEach, test } from "node:test";
+import { test } from "node:test";
 
-/**
- * A clock that stands still until it is told to go on. Written here, because the one of `node:test` came with node 20.4
- * and Debian 12 has node 18.
- */
-const clock = {
-  real: { setTimeout, clearTimeout, dateNow: Date.now },
-  stop() {
-    this.now = 0;
-    this.timers = new Map();
-    this.count = 0;
-    globalThis.setTimeout = (action, delay = 0) => {
-      this.timers.set(++this.count, { due: this.now + delay, action });
-      return this.count;
-    };
-    globalThis.clearTimeout = (timer) => { this.timers.delete(timer); };
-    Date.now = () => this.now;
-  },
-  /** Jumps by so many milliseconds and does what has come due, in its order. What that sets up counts from then. */
-  tick(milliseconds) {
-    this.now += milliseconds;
-    const due = [...this.timers].filter(([, timer]) => timer.due <= this.now).sort(([, a], [, b]) => a.due - b.due);
-    for (const [number, timer] of due) {
-      // One that was done before may have cleared it.
-      if (this.timers.delete(number)) timer.action();
-    }
-  },
-  goOn() {
-    Object.assign(globalThis, { setTimeout: this.real.setTimeout, clearTimeout: this.real.clearTimeout });
-    Date.now = this.real.dateNow;
-  },
-};
+import { carillon, clock, opens, page, reported, settle, Socket } from "./stage.mjs";
 
-class Socket {
-  static made = [];
-  closed = false;
-  constructor(url) { this.url = String(url); Socket.made.push(this); }
-  close() { this.closed = true; }
-  static get last() { return Socket.made.at(-1); }
-}
-class FakeWebSocket extends Socket {
-  kind = "websocket";
-  sent = [];
-  send(data) { this.sent.push(data); }
-  fail(code = 1006, reason = "") { this.closed = true; this.onclose({ code, reason }); }
-}
-class FakeEventSource extends Socket {
-  kind = "eventstream";
-  listeners = {};
-  addEventListener(type, listener) { this.listeners[type] = listener; }
-  fail() { this.onerror({}); }
-}
-
-const page = new EventTarget();
-globalThis.document = Object.assign(new EventTarget(), { baseURI: "https://bell.example/app/", visibilityState: "visible" });
-globalThis.addEventListener = page.addEventListener.bind(page);
-globalThis.removeEventListener = page.removeEventListener.bind(page);
-globalThis.WebSocket = FakeWebSocket;
-globalThis.EventSource = FakeEventSource;
-const reported = [];
-globalThis.reportError = (error) => reported.push(error);
-
-// As text, because node 18 takes a file named .js for no module.
-const text = await readFile(process.env.CARILLON_MODULE, "utf8");
-const { connect, isFinal, pause } = await import(`data:text/javascript,${encodeURIComponent(text)}`);
-
-let begun;
-const random = Math.random;
-beforeEach(() => {
-  Socket.made = [];
-  reported.length = 0;
-  document.visibilityState = "visible";
-  Math.random = () => 0.5;
-  clock.stop();
-});
-afterEach(() => {
-  begun?.close();
-  clock.goOn();
-});
-after(() => { Math.random = random; });
+const { connect, isFinal, pause } = carillon;
 
 /** Opens a connection and lets the first attempt begin. */
 async function begin(options) {
-  begun = connect("channels/groups/jobs", options);
-  await Promise.resolve();
-  return begun;
+  const bell = opens(connect("channels/groups/jobs", options));
+  await settle();
+  return bell;
 }
 const kinds = () => Socket.made.map((socket) => socket.kind);
 
@@ -318,7 +241,7 @@ test("close is for good", async () => {
 test("closing before the first attempt makes none", async () => {
   const bell = connect("x");
   bell.close();
-  await Promise.resolve();
+  await settle();
   assert.equal(Socket.made.length, 0);
 });
 

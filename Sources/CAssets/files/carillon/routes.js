@@ -1,70 +1,25 @@
-/**
- * Carillon in the browser: hear what happens on the server, as it happens.
- *
- *     import { connect } from "/channels/carillon.js";
- *
- *     const bell = connect("/channels/groups/jobs");
- *     bell.on("job.progress", (event) => { bar.value = event.step / event.of; });
- *
- * The connection looks after itself: it comes back after a failure, waits a little longer and a little at random each
- * time (so that a server that restarts is not met by everybody at once), comes back at once when the page is looked at
- * again or the network returns, and where WebSocket is blocked it uses an event stream (SSE) on the same address.
- *
- * What is sent while there is no connection is not made up for. After an `open` event whose `again` is true, a page
- * that shows state should load it anew.
- *
- * @module carillon
- */
-
-/**
- * - `connecting`: an attempt is being made;
- * - `open`: events arrive;
- * - `waiting`: the connection was lost or refused, the next attempt comes after a pause;
- * - `closed`: for good, by `close()` or because the server asked not to come back.
- * @typedef {"connecting" | "open" | "waiting" | "closed"} State
- */
+// Routes: a connection whose groups the server chooses.
 
 /** @typedef {"websocket" | "eventstream"} Transport */
 
 /**
  * @typedef {object} Options
  * @property {"auto" | Transport} [transport]  "auto" (the default) prefers WebSocket and falls back.
- * @property {{min?: number, max?: number}} [backoff]  Milliseconds: the longest first pause, and the longest of all.
+ * @property {Backoff} [backoff]
  */
 
 /** @typedef {{transport: Transport, again: boolean}} OpenEvent  `again`: it was open before, something may be missed. */
-/** @typedef {{code: number, reason: string, willReconnect: boolean}} CloseEvent */
 /** @typedef {{state: State, transport: Transport, retryIn: number | null}} StateEvent  `retryIn` in milliseconds. */
 /** @typedef {{title: string} & NotificationOptions} Notice */
 
 /** After so many attempts in a row that never opened, and no WebSocket that ever did, the event stream is tried in turn. */
 const FAILURES_BEFORE_FALLBACK = 2;
-/** A WebSocket that neither opens nor fails in this time is given up: some firewalls swallow it without a word. */
-const CONNECT_TIMEOUT = 10_000;
-/** A connection that lasted as long as this was a good one: the next pause starts small again. */
-const STEADY_AFTER = 5_000;
 /** On an event stream: when to see whether WebSocket works by now. The first time soon, because the server may have
  *  been away while WebSocket was tried, and be back since. */
 const FIRST_PROBE = 10_000;
 const PROBE_EVERY = 300_000;
 /** Names of `on` that are about the connection; a message of such a `type` is heard only under "message". */
 const LIFE_CYCLE = new Set(["open", "close", "state", "message"]);
-
-/**
- * Whether a close code means "do not come back". Decided by range, as Centrifugo does: 3500 to 3999 and 4500 to 4999
- * are final; everything else is worth another attempt, such as 1012 (restart), 1006 (lost) and 3008 (read too slowly).
- * @param {number} code
- */
-export const isFinal = (code) => (code >= 3500 && code < 4000) || (code >= 4500 && code < 5000);
-
-/**
- * The pause before an attempt: anything from nothing to a bound that doubles each time ("full jitter").
- * @param {number} attempt  0 for the first one after a loss.
- * @param {{min: number, max: number}} backoff
- * @param {() => number} [random]
- */
-export const pause = (attempt, { min, max }, random = Math.random) =>
-  random() * Math.min(max, min * 2 ** Math.min(attempt, 30));
 
 /**
  * Opens a connection and keeps it.
@@ -76,11 +31,10 @@ export const connect = (url, options) => new Bell(url, options);
 
 /** A connection that keeps itself alive. Made by `connect`. */
 export class Bell {
-  /** @type {Map<string, Set<(event: any) => void>>} */
-  #handlers = new Map();
+  #handlers = new Handlers();
   #url;
   #preference;
-  #backoff;
+  #comeback;
   /** @type {State} */
   #state = "waiting";
   /** @type {Transport} */
@@ -89,15 +43,13 @@ export class Bell {
   #socket = null;
   /** @type {WebSocket | null} */
   #probe = null;
-  /** The one timer that runs: the pause, the time a connection has to open, or the next probe. */
+  /** The time a connection has to open, or until the next probe. */
   #timer;
-  #attempt = 0;
   /** Attempts in a row that never opened. */
   #failures = 0;
   /** One has opened on this network, so that a failure is the server's, and no reason to fall back. */
   #webSocketWorks = false;
   #wasOpen = false;
-  #openedAt = 0;
 
   /**
    * @param {string | URL} url
@@ -107,9 +59,7 @@ export class Bell {
     this.#url = new URL(url, document.baseURI);
     this.#preference = transport;
     this.#transport = transport === "eventstream" ? "eventstream" : "websocket";
-    this.#backoff = { min: 500, max: 30_000, ...backoff };
-    document.addEventListener("visibilitychange", this.#resume);
-    addEventListener("online", this.#resume);
+    this.#comeback = new Comeback(backoff, () => this.#open(), () => { this.#webSocketWorks = false; });
     // Not within the constructor, so that the page can say what it wants to hear first.
     queueMicrotask(() => this.#open());
   }
@@ -131,11 +81,7 @@ export class Bell {
    * @param {(event: any) => void} handler
    * @returns {() => void}  Call it to hear no more.
    */
-  on(type, handler) {
-    const handlers = this.#handlers.get(type) ?? new Set();
-    this.#handlers.set(type, handlers.add(handler));
-    return () => { handlers.delete(handler); };
-  }
+  on(type, handler) { return this.#handlers.add(type, handler); }
 
   /**
    * Sends a value to the server: text and bytes as they are, anything else as JSON.
@@ -156,7 +102,7 @@ export class Bell {
     const wasOpen = this.#state === "open";
     this.#drop();
     this.#end();
-    if (wasOpen) this.#emit("close", { code: 1000, reason: "", willReconnect: false });
+    if (wasOpen) this.#handlers.call("close", { code: 1000, reason: "", willReconnect: false });
   }
 
   /**
@@ -217,7 +163,7 @@ export class Bell {
   }
 
   #openWebSocket() {
-    const socket = new WebSocket(this.#webSocketURL());
+    const socket = new WebSocket(webSocketURL(this.#url));
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.#webSocketWorks = true;
@@ -248,21 +194,14 @@ export class Bell {
     return source;
   }
 
-  #webSocketURL() {
-    const url = new URL(this.#url);
-    url.protocol = url.protocol.replace("http", "ws");
-    url.hash = "";
-    return url;
-  }
-
   #opened() {
     clearTimeout(this.#timer);
     this.#failures = 0;
-    this.#openedAt = Date.now();
+    this.#comeback.worked();
     const again = this.#wasOpen;
     this.#wasOpen = true;
     this.#become("open");
-    this.#emit("open", { transport: this.#transport, again });
+    this.#handlers.call("open", { transport: this.#transport, again });
   }
 
   /**
@@ -275,26 +214,17 @@ export class Bell {
     this.#drop();
     const willReconnect = !isFinal(code);
     if (!wasOpen) this.#failures += 1;
-    if (wasOpen && Date.now() - this.#openedAt >= STEADY_AFTER) this.#attempt = 0;
     if (willReconnect) {
-      const retryIn = pause(this.#attempt, this.#backoff);
-      this.#attempt += 1;
-      this.#timer = setTimeout(() => this.#open(), retryIn);
-      this.#become("waiting", retryIn);
+      this.#become("waiting", this.#comeback.plan(wasOpen));
     } else {
       this.#end();
     }
-    if (wasOpen || !willReconnect) this.#emit("close", { code, reason, willReconnect });
+    if (wasOpen || !willReconnect) this.#handlers.call("close", { code, reason, willReconnect });
   }
-
-  /** Ends a pause early: somebody looks at the page again, or the network is back (and perhaps another one). */
-  #resume = ({ type }) => {
-    if (type === "online") this.#webSocketWorks = false;
-    if (this.#state === "waiting" && document.visibilityState === "visible") this.#open();
-  };
 
   /** Lets go of whatever there is, without a word to the page. */
   #drop() {
+    this.#comeback.cancel();
     clearTimeout(this.#timer);
     for (const socket of [this.#socket, this.#probe]) {
       if (!socket) continue;
@@ -305,8 +235,7 @@ export class Bell {
   }
 
   #end() {
-    document.removeEventListener("visibilitychange", this.#resume);
-    removeEventListener("online", this.#resume);
+    this.#comeback.end();
     this.#become("closed");
   }
 
@@ -318,7 +247,7 @@ export class Bell {
    */
   #probeAfter(delay) {
     this.#timer = setTimeout(() => {
-      const probe = this.#probe = new WebSocket(this.#webSocketURL());
+      const probe = this.#probe = new WebSocket(webSocketURL(this.#url));
       // It only tells that it works; the move is a reconnect, because two connections would hear some events twice.
       probe.onopen = () => {
         this.#webSocketWorks = true;
@@ -336,9 +265,9 @@ export class Bell {
   /** @param {string | ArrayBuffer} data */
   #received(data) {
     const value = typeof data === "string" ? parse(data) : data;
-    this.#emit("message", value === undefined ? data : value);
+    this.#handlers.call("message", value === undefined ? data : value);
     const type = value?.type ?? value?.event;
-    if (typeof type === "string" && !LIFE_CYCLE.has(type)) this.#emit(type, value);
+    if (typeof type === "string" && !LIFE_CYCLE.has(type)) this.#handlers.call(type, value);
   }
 
   /**
@@ -347,25 +276,6 @@ export class Bell {
    */
   #become(state, retryIn = null) {
     this.#state = state;
-    this.#emit("state", { state, transport: this.#transport, retryIn });
+    this.#handlers.call("state", { state, transport: this.#transport, retryIn });
   }
-
-  /**
-   * @param {string} type
-   * @param {unknown} event
-   */
-  #emit(type, event) {
-    for (const handler of [...this.#handlers.get(type) ?? []]) {
-      // One handler's mistake is reported as uncaught, and keeps nobody else from hearing.
-      try { handler(event); } catch (error) { reportError(error); }
-    }
-  }
-}
-
-/**
- * @param {string} text
- * @returns {any}  `undefined` when it is no JSON.
- */
-function parse(text) {
-  try { return JSON.parse(text); } catch { return undefined; }
 }
