@@ -2,7 +2,7 @@
 # make test   builds and runs all tests
 #
 # Both install the Debian packages that are missing. What else there is: build, install, deb, bench, lint, format,
-# docs, clean, and
+# docs, protobuf, clean, and
 #
 # make conformance PYTHON27=…   runs Autobahn's WebSocket suite, which is Python 2.7 code, against a gateway
 # make conformance-http         holds the publish API to docs/openapi.json, and HTTP/2 to RFC 9113
@@ -19,7 +19,7 @@ TEST_PACKAGES := python3 cc:gcc python3-venv redis-server rabbitmq-server nginx 
     ip:iproute2 pgrep:procps openssl
 SOURCES := Package.swift Sources Tests Benchmarks/Micro examples
 
-.PHONY: run build install deb test conformance conformance-http bench lint format docs clean
+.PHONY: run build install deb test conformance conformance-http bench lint format docs protobuf clean
 
 run: build
 	@exec $(PROGRAM) serve $(ARGS)
@@ -62,6 +62,12 @@ lint:
 
 format:
 	@$(SWIFT) format --in-place --parallel --recursive $(SOURCES)
+
+# Swift of the client protocol's schema. Wants protoc (Debian's protobuf-compiler) and the plugin of swift-protobuf
+# (swift build --product protoc-gen-swift there) on the path; what they make is committed.
+protobuf:
+	@protoc --proto_path=Sources/ClientWire --swift_out=Sources/ClientWire --swift_opt=Visibility=Package \
+	    --swift_opt=UseAccessLevelOnImports=true client.proto
 
 # The page that a test holds to the declarations.
 docs: build

@@ -26,6 +26,7 @@ let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metri
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let jwtKit: Target.Dependency = .product(name: "JWTKit", package: "jwt-kit")
+let swiftProtobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
@@ -49,6 +50,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
@@ -91,13 +93,16 @@ let package = Package(
         .target(
             name: "Upstream", dependencies: ["HTTP1", "Telemetry", nioCore, nioPosix, nioSSL, logging],
             swiftSettings: features),
+        // Messages of the Centrifugo client protocol in Protobuf, made of their schema ("make protobuf"). By themselves,
+        // because the generator's code is not held to the features of ours.
+        .target(name: "ClientWire", dependencies: [swiftProtobuf], exclude: ["client.proto"]),
         // The processes.
         .target(
             name: "Gateway",
             dependencies: [
-                "ChannelLayer", "HTTP1", "JSON", "Settings", "Telemetry", "Upstream", "CAssets", "CDescriptors",
-                "CZlib", "Sockets",
-                nioCore, nioPosix, logging, metrics, crypto, jwtKit,
+                "ChannelLayer", "ClientWire", "HTTP1", "JSON", "Settings", "Telemetry", "Upstream", "CAssets",
+                "CDescriptors", "CZlib", "Sockets",
+                nioCore, nioPosix, logging, metrics, crypto, jwtKit, swiftProtobuf,
             ], swiftSettings: features),
         .target(
             name: "Router",
@@ -153,8 +158,9 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
-                "Gateway", "CDescriptors", "Sockets", "Telemetry", "Upstream", "Workers", "TestSupport", nioEmbedded,
-                nioPosix, jwtKit, logging,
+                "Gateway", "CDescriptors", "ClientWire", "Sockets", "Telemetry", "Upstream", "Workers", "TestSupport",
+                nioEmbedded,
+                nioPosix, jwtKit, logging, swiftProtobuf,
             ], swiftSettings: features),
         .testTarget(
             name: "RouterTests",

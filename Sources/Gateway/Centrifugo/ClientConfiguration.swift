@@ -46,11 +46,4 @@ final class ClientEndpoint: Sendable {
 
     /// What the namespaces make of messages, in the order of their forms.
     var pushes: [ChannelPush] { self.configuration.namespaces.all.map(ChannelPush.init) }
-
-    /// The subprotocol that is answered. Protobuf is not spoken, which the browser is told when it says something: an
-    /// answer without its subprotocol is a failed connection, after which it would come back again and again.
-    static func subprotocol(of handshake: Handshake) -> String? {
-        let offered = handshake.subprotocols
-        return ["centrifuge-json", "centrifuge-protobuf"].first(where: offered.contains)
-    }
 }

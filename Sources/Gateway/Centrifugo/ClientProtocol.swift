@@ -57,6 +57,7 @@ struct ClientProtocol {
 
     private let rules: Rules
     private let client: String
+    private let transport: ClientTransport
     private var state = State.fresh
     private var pending: Pending?
     private var awaitsPong = false
@@ -66,8 +67,9 @@ struct ClientProtocol {
     private(set) var subscriptions: Set<String> = []
 
     /// - Parameter client: the connection's id, plain characters only.
-    init(rules: Rules, client: String) {
+    init(rules: Rules, client: String, transport: ClientTransport = ClientTransport()) {
         self.rules = rules
+        self.transport = transport
         self.client = client
     }
 
@@ -169,7 +171,8 @@ struct ClientProtocol {
         self.publisher = ClientInfo(
             user: self.user, client: self.client, connection: credentials.info.map(ClientData.json))
         let ttl = Self.ttl(credentials, now: now)
-        let connected = ClientConnected(client: self.client, ttl: ttl, ping: self.rules.pingInterval)
+        let ping = self.transport.hasNativePings ? nil : self.rules.pingInterval
+        let connected = ClientConnected(client: self.client, ttl: ttl, ping: ping)
         return [
             .expire(afterSeconds: ttl.map { Int64($0) + self.rules.expiryGrace }), .connected(user: self.user),
             .reply(ClientReply(id, .connect(connected))),

@@ -8,9 +8,8 @@ import NIOCore
 /// push.
 final class ClientSession {
     private let endpoint: ClientEndpoint
-    /// How the browser is spoken to.
-    private let form: ClientForm
-    private var codec: ClientCodec { self.form.codec }
+    private let transport: ClientTransport
+    private var codec: ClientCodec { self.transport.form.codec }
     private weak var session: Session?
     private var machine: ClientProtocol
 
@@ -22,11 +21,11 @@ final class ClientSession {
     /// Second of the shard's clock when the connection's time is over.
     private(set) var deadline: Int?
 
-    init(_ endpoint: ClientEndpoint, _ session: Session) {
+    init(_ endpoint: ClientEndpoint, _ transport: ClientTransport, _ session: Session) {
         self.endpoint = endpoint
         self.session = session
-        self.form = []
-        self.machine = ClientProtocol(rules: endpoint.rules, client: ClientID.random())
+        self.transport = transport
+        self.machine = ClientProtocol(rules: endpoint.rules, client: ClientID.random(), transport: transport)
     }
 
     // MARK: What the session asks
@@ -36,8 +35,9 @@ final class ClientSession {
     /// Seconds a browser has for its `connect`.
     var connectTime: Int { self.endpoint.connectTime }
 
-    /// A ping is due: its frame, which every wire takes.
-    func ping() -> ByteBuffer {
+    /// A ping is due: its frame, which every wire takes; `nil` for the WebSocket's own.
+    func ping() -> ByteBuffer? {
+        guard !self.transport.hasNativePings else { return nil }
         self.machine.pinged()
         var frame = ByteBuffer()
         frame.writeWebSocketFrame(self.codec == .json ? .text : .binary, payload: self.codec.ping)
@@ -60,7 +60,12 @@ final class ClientSession {
     private static let frameLimit = 256
 
     func received(_ message: BrowserMessage) {
-        guard case .text(let frame) = message else { return self.end(.inappropriateProtocol) }
+        let frame: ByteBuffer
+        switch (message, self.codec) {
+        case (.text(let text), .json): frame = text
+        case (.binary(let bytes), .protobuf): frame = bytes
+        default: return self.end(.inappropriateProtocol)
+        }
         guard frame.readableBytes > 0 else { return self.end(.badRequest) }
         self.waitingBytes += frame.readableBytes
         self.frames.append(frame)
@@ -185,7 +190,7 @@ final class ClientSession {
             }
             if error == nil {
                 let form = Form(
-                    ruleSet: self.endpoint.firstForm + namespace, client: self.form, wire: session.form.wire)
+                    ruleSet: self.endpoint.firstForm + namespace, client: self.transport.form, wire: session.form.wire)
                 shard.follow(channel.group, for: session, as: form)
             }
             self.resume(self.machine.followed(channel, error))

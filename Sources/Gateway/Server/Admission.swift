@@ -95,12 +95,13 @@ final class Admission {
     private func info(_ plan: RouteConfiguration.Plan) -> SessionInfo {
         let subprotocol =
             self.route.client == nil
-            ? self.handshake.subprotocolForToken : ClientEndpoint.subprotocol(of: self.handshake)
+            ? self.handshake.subprotocolForToken : ClientTransport.subprotocol(of: self.handshake)
         return SessionInfo(
             route: self.route, plan: plan, user: self.countedUser, address: self.handshake.client.address,
             isCounted: self.isCounted,
             opening: self.opening.answer(self.context, self.handshake, subprotocol: subprotocol),
-            wire: self.opening.wire, handshake: plan.receiver.needsHandshake ? self.handshake : nil)
+            wire: self.opening.wire, transport: self.route.client.map { _ in ClientTransport(self.handshake) },
+            handshake: plan.receiver.needsHandshake ? self.handshake : nil)
     }
 }
 

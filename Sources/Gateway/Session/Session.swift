@@ -74,7 +74,7 @@ final class Session: WheelEntry {
     /// The opening answer is about to be written: from now on the session hears its groups.
     func begin() {
         self.shard.enter(self)
-        self.client = self.info.route.client.map { ClientSession($0, self) }
+        self.client = self.info.route.client.map { ClientSession($0, self.info.transport ?? ClientTransport(), self) }
         if let client { self.wait(client.connectTime) } else { self.startPings() }
         self.hasBegun = true
         self.context.opened(self)

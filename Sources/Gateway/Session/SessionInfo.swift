@@ -11,13 +11,15 @@ final class SessionInfo {
     let address: IPAddress?
     let isCounted: Bool
     let wire: Wire
+    /// Where browsers choose their channels.
+    let transport: ClientTransport?
     private let kept: KeptHandshake
     /// What the connection opens with; taken once.
     private(set) var opening: ByteBuffer
 
     init(
         route: GatewayRoute, plan: RouteConfiguration.Plan, user: String?, address: IPAddress?, isCounted: Bool,
-        opening: ByteBuffer, wire: Wire, handshake: Handshake?
+        opening: ByteBuffer, wire: Wire, transport: ClientTransport?, handshake: Handshake?
     ) {
         self.route = route
         self.plan = plan
@@ -26,6 +28,7 @@ final class SessionInfo {
         self.isCounted = isCounted
         self.opening = opening
         self.wire = wire
+        self.transport = transport
         self.kept = handshake.map { .whole($0) } ?? .nothing
     }
 

@@ -1,5 +1,7 @@
+import ClientWire
 import JSON
 import NIOCore
+import SwiftProtobuf
 
 /// How commands, replies and pushes are written. Several stand in one frame, body or chunk: in JSON with a line feed
 /// between them, in Protobuf each behind its length.
@@ -22,7 +24,15 @@ enum ClientCodec: Hashable, Sendable {
             } catch {
                 throw Fault("\(error)")
             }
-        case .protobuf: throw Fault("Protobuf is not spoken")
+        case .protobuf:
+            guard let length = frame.readVarint(), let message = frame.readSlice(length: Int(length)) else {
+                throw Fault("no length, or less than it says")
+            }
+            do {
+                return try ClientCommand(message: message)
+            } catch {
+                throw Fault("\(error)")
+            }
         }
     }
 
@@ -30,7 +40,7 @@ enum ClientCodec: Hashable, Sendable {
     func write(_ reply: ClientReply, to frame: inout ByteBuffer) {
         switch self {
         case .json: ClientJSONWriter.append(to: &frame) { $0.write(reply) }
-        case .protobuf: break
+        case .protobuf: Self.write(reply.message, to: &frame)
         }
     }
 
@@ -40,8 +50,25 @@ enum ClientCodec: Hashable, Sendable {
     func write(_ push: ClientPush, isBare: Bool, to frame: inout ByteBuffer) {
         switch self {
         case .json: ClientJSONWriter.append(to: &frame) { $0.write(push, isBare: isBare) }
-        case .protobuf: break
+        case .protobuf:
+            if case .publication(let publication) = push.event {
+                frame.writePublication(
+                    publication.data.bytes, rest: publication.fieldsBesideData, channel: push.channel,
+                    number: push.number, isBare: isBare)
+            } else if isBare {
+                Self.write(push.message, to: &frame)
+            } else {
+                var reply = WireReply()
+                reply.push = push.message
+                Self.write(reply, to: &frame)
+            }
         }
+    }
+
+    private static func write(_ message: some SwiftProtobuf.Message, to frame: inout ByteBuffer) {
+        let bytes: [UInt8] = message.bytes
+        frame.writeVarint(UInt64(bytes.count))
+        frame.writeBytes(bytes)
     }
 
     /// An empty reply, which the browser answers in kind.

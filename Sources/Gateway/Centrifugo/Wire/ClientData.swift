@@ -7,19 +7,10 @@ enum ClientData: Hashable, Sendable {
     case json(JSONText)
     case bytes(ByteBuffer)
 
-    /// What a field of Protobuf carries; `nil` when it is empty.
-    ///
-    /// An object, an array or a text of JSON is JSON, so that those who speak JSON get it as it was meant. Everything else
-    /// remains the bytes that it is: a number alone is nothing that bytes could not be by chance.
+    /// What a field of Protobuf carries, byte for byte; `nil` when it is empty.
     init?(field: ByteBuffer) {
-        guard let first = field.getInteger(at: field.readerIndex, as: UInt8.self) else { return nil }
-        if [UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\"")].contains(first),
-            let text = try? JSONText(validating: field), text.bytes.readableBytes == field.readableBytes
-        {
-            self = .json(text)
-        } else {
-            self = .bytes(field)
-        }
+        guard field.readableBytes > 0 else { return nil }
+        self = .bytes(field)
     }
 
     /// What the layer carries; `nil` when it is nested more deeply than it could be said.
