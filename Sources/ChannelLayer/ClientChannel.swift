@@ -2,23 +2,24 @@
 ///
 /// A name that a group can have is that group: what Django sends with `group_send("news", …)` reaches the channel `news`.
 /// Other names (`chat:7`, `dialog#12,57`) are groups behind a prefix, with each character that no group has, and `_`,
-/// as `_` and two hexadecimal digits: `carillon.channel.chat_3A7`. A name that begins with the prefix is none, so that no
-/// two channels are one group: who may follow one must not hear the other.
+/// as `_` and two hexadecimal digits: `carillon.channel.chat_3A7`. A name that begins with `carillon.` is none, so that no
+/// two channels are one group (who may follow one must not hear the other), and no group of the gateways' own is one.
 package struct ClientChannel: Hashable, Sendable {
     package let text: String
     package let group: GroupName
 
     package static let groupPrefix = "carillon.channel."
+    private static let reservedPrefix = "carillon."
     /// Characters of a name at most, as of Centrifugo.
     package static let lengthLimit = 255
 
     /// - Throws: `invalidName` for a name with other than visible ASCII characters, or too long for a group.
     package init(_ text: String) throws(LayerError) {
         let isVisible = text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
-        guard !text.isEmpty, isVisible, text.utf8.count <= Self.lengthLimit, !text.hasPrefix(Self.groupPrefix) else {
+        guard !text.isEmpty, isVisible, text.utf8.count <= Self.lengthLimit, !text.hasPrefix(Self.reservedPrefix) else {
             throw LayerError(
                 .invalidName,
-                "no channel: wanted 1 to \(Self.lengthLimit) visible ASCII characters, not \(Self.groupPrefix)…")
+                "no channel: wanted 1 to \(Self.lengthLimit) visible ASCII characters, not \(Self.reservedPrefix)…")
         }
         self.text = text
         if let group = try? GroupName(text) {

@@ -6,8 +6,9 @@ extension ClientConfiguration {
         "gateway.centrifugo", wanted: "an object, { \"token\": …, \"without_namespace\": … }",
         default: JSONValue(.null),
         help: """
-            Channels that browsers choose themselves: a WebSocket below gateway.path, at connection/websocket, that speaks \
-            the Centrifugo client protocol, for whose SDKs it is. docs/channels.md tells all keys. Without it there is none.
+            Channels that browsers choose themselves: a WebSocket below gateway.path, at connection/websocket, and other \
+            transports, that speak the Centrifugo client protocol, for whose SDKs they are. docs/channels.md tells all \
+            keys. Without it there is none.
             """,
         example: """
             { "token": { "keys": [ { "algorithm": "HS256", "secret": "${CARILLON_JWT_SECRET}" } ] },
@@ -16,7 +17,7 @@ extension ClientConfiguration {
 
     private static let keys = [
         "token", "allow_anonymous_connect_without_token", "allowed_origins", "channel_limit", "on_gap",
-        "without_namespace", "namespaces",
+        "transports", "without_namespace", "namespaces",
     ]
 
     /// `nil` when there is no such setting, or nobody could connect; faults are the reader's.
@@ -38,6 +39,14 @@ extension ClientConfiguration {
             "channel_limit", .integer(in: 1...10_000, unit: "channels"), default: self.channelLimit)
         self.gap = node.oneOf("on_gap", GapBehaviour.self) ?? self.gap
         self.namespaces = ChannelNamespaces(reading: node)
+        let names = ClientPath.allCases.filter { $0 != .emulation }.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
+        let transports = node.values("transports", limit: 20, wanted: "one of \(names)") { text throws(RouteError) in
+            guard let path = ClientPath(rawValue: text), path != .emulation else {
+                throw RouteError("wanted one of \(names)")
+            }
+            return path
+        }
+        if node.child("transports") != nil { self.transports = Set(transports) }
     }
 }
 

@@ -7,6 +7,8 @@ package struct ClientConfiguration: Sendable {
     /// Which pages may connect; `nil` for the gateway's own setting.
     package var origins: OriginCheck?
     package var namespaces = ChannelNamespaces()
+    /// What is served.
+    package var transports: Set<ClientPath> = [.webSocket]
     /// Channels of one connection at most.
     package var channelLimit = 128
     package var gap = GapBehaviour.ignore
@@ -20,6 +22,11 @@ package struct ClientConfiguration: Sendable {
     }
 
     package init() {}
+
+    /// With what others need.
+    var servedPaths: Set<ClientPath> {
+        self.transports.contains(where: \.needsEmulation) ? self.transports.union([.emulation]) : self.transports
+    }
 }
 
 /// The same, ready to be used.
@@ -40,9 +47,6 @@ final class ClientEndpoint: Sendable {
             allowsAnonymous: configuration.allowsAnonymous, allowsTokens: configuration.tokens != nil,
             pingInterval: UInt32(clamping: gateway.session.pingInterval))
     }
-
-    /// Where it is, below the gateway's prefix.
-    static let path = "connection/websocket"
 
     /// What the namespaces make of messages, in the order of their forms.
     var pushes: [ChannelPush] { self.configuration.namespaces.all.map(ChannelPush.init) }

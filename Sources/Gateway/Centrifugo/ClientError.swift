@@ -40,6 +40,16 @@ struct ClientDisconnect: Error, Hashable, Sendable {
 
     var code: CloseCode { CloseCode(rawValue: self.rawValue) }
 
+    /// What becomes of an error where there are no replies.
+    init(refusing error: ClientError) {
+        switch error {
+        case .tokenExpired, .expired: self = .connectionExpired
+        case .tooManyRequests: self = .tooManyRequests
+        case .permissionDenied: self = .permissionDenied
+        default: self = .internalError
+        }
+    }
+
     static let shutdown = ClientDisconnect(3001, "shutdown")
     static let internalError = ClientDisconnect(3004, "internal server error")
     static let connectionExpired = ClientDisconnect(3005, "connection expired")

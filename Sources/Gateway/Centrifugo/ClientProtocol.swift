@@ -75,6 +75,8 @@ struct ClientProtocol {
 
     /// A command is under way, and the next one has to wait for it.
     var isBusy: Bool { self.pending != nil }
+    /// Nothing was said yet.
+    var isFresh: Bool { if case .fresh = self.state { !self.isBusy } else { false } }
     var isConnected: Bool { if case .connected = self.state { true } else { false } }
 
     // MARK: Commands
@@ -172,7 +174,8 @@ struct ClientProtocol {
             user: self.user, client: self.client, connection: credentials.info.map(ClientData.json))
         let ttl = Self.ttl(credentials, now: now)
         let ping = self.transport.hasNativePings ? nil : self.rules.pingInterval
-        let connected = ClientConnected(client: self.client, ttl: ttl, ping: ping)
+        var connected = ClientConnected(client: self.client, ttl: ttl, ping: ping)
+        if self.transport.path.isUnidirectional { connected.wantsPong = false }
         return [
             .expire(afterSeconds: ttl.map { Int64($0) + self.rules.expiryGrace }), .connected(user: self.user),
             .reply(ClientReply(id, .connect(connected))),

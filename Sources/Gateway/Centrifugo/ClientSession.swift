@@ -26,6 +26,19 @@ final class ClientSession {
         self.session = session
         self.transport = transport
         self.machine = ClientProtocol(rules: endpoint.rules, client: ClientID.random(), transport: transport)
+        if transport.path.needsEmulation || transport.path.isUnidirectional { self.secret = ClientID.random() }
+        if transport.path.needsEmulation {
+            session.context.emulated.add(self, as: self.secret, on: session.shard.eventLoop)
+        }
+    }
+
+    /// What the browser names when it says something in a request of its own, and a backend when it means this
+    /// connection; empty for WebSockets of both directions.
+    private var secret = ""
+
+    /// The session has forgotten it.
+    func ended() {
+        if !self.secret.isEmpty { self.session?.context.emulated.remove(self.secret) }
     }
 
     // MARK: What the session asks
@@ -39,8 +52,30 @@ final class ClientSession {
     func ping() -> ByteBuffer? {
         guard !self.transport.hasNativePings else { return nil }
         self.machine.pinged()
-        var frame = ByteBuffer()
-        frame.writeWebSocketFrame(self.codec == .json ? .text : .binary, payload: self.codec.ping)
+        var frame = self.frame(self.codec.ping)
+        // That one browsers answer by themselves.
+        if self.transport.path == .unidirectionalWebSocket { frame.writeWebSocketFrame(.ping, payload: ByteBuffer()) }
+        return frame
+    }
+
+    /// Whether the browser answers pings.
+    var hasPongs: Bool { self.transport.hasPongs }
+
+    /// What tells why the connection ends; `nil` where a close frame does.
+    func farewell(_ code: CloseCode, reason: String) -> ByteBuffer? {
+        guard self.transport.path != .webSocket else { return nil }
+        var push = ByteBuffer()
+        let isBare = self.transport.path.isUnidirectional
+        self.codec.write(
+            ClientPush(.disconnect(ClientDisconnect(code.rawValue, reason))), isBare: isBare, to: &push)
+        return self.frame(push)
+    }
+
+    /// Pushes or replies as the wire takes them.
+    private func frame(_ payload: ByteBuffer) -> ByteBuffer {
+        guard let session = self.session,
+            case .bytes(let frame)? = session.context.frame(for: self.codec.message(payload), on: session.form.wire)
+        else { return ByteBuffer() }
         return frame
     }
 
@@ -59,7 +94,23 @@ final class ClientSession {
 
     private static let frameLimit = 256
 
+    /// What the request said that opened the connection.
+    func begin(with frame: ByteBuffer) {
+        // To say nothing is a way to say who one is, on streams that tell only.
+        let isEmpty = frame.readableBytes == 0 && self.transport.path.isUnidirectional && !self.transport.isProtobuf
+        self.received(self.codec == .json ? .text(isEmpty ? ByteBuffer(string: "{}") : frame) : .binary(frame))
+    }
+
+    /// What the browser said in a request of its own.
+    func emulated(_ message: BrowserMessage) {
+        guard let session = self.session, session.isOpen else { return }
+        session.hasHeard()
+        self.received(message)
+    }
+
     func received(_ message: BrowserMessage) {
+        // Of one that only listens nothing counts but the first.
+        guard !self.transport.path.isUnidirectional || self.machine.isFresh else { return }
         let frame: ByteBuffer
         switch (message, self.codec) {
         case (.text(let text), .json): frame = text
@@ -84,7 +135,9 @@ final class ClientSession {
             session.context.metrics.received.increment()
             let length = frame.readableBytes
             do throws(ClientCodec.Fault) {
-                let command = try self.codec.nextCommand(of: &frame)
+                let command =
+                    self.transport.path.isUnidirectional
+                    ? try self.codec.connect(in: &frame) : try self.codec.nextCommand(of: &frame)
                 self.waitingBytes -= length - frame.readableBytes
                 self.isWithinFrame = frame.readableBytes > 0
                 if self.isWithinFrame { self.frames.prepend(frame) }
@@ -118,7 +171,7 @@ final class ClientSession {
 
     private func perform(_ action: ClientProtocol.Action, _ session: Session) {
         switch action {
-        case .reply(let reply): self.codec.write(reply, to: &self.replies)
+        case .reply(let reply): self.write(reply, session)
         case .verify(let token): self.verify(token, session)
         case .connected(let user): self.connected(user, session)
         case .expire(let seconds): self.deadline = seconds.map { session.shard.now + Int(clamping: $0) }
@@ -130,6 +183,22 @@ final class ClientSession {
             self.publish(message, to: channel, session)
         case .skipRestOfFrame: self.skipRestOfFrame()
         case .disconnect(let reason): self.disconnect(reason, session)
+        }
+    }
+
+    private func write(_ reply: ClientReply, _ session: Session) {
+        var reply = reply
+        if case .connect(var connected) = reply.result {
+            connected.session = self.secret
+            if self.transport.path.needsEmulation { connected.node = session.context.control.node }
+            reply.result = .connect(connected)
+        }
+        guard self.transport.path.isUnidirectional else { return self.codec.write(reply, to: &self.replies) }
+        switch reply.result {
+        case .connect(let connected): self.codec.write(ClientPush(.connect(connected)), isBare: true, to: &self.replies)
+        // Nothing else is asked for, so nothing else is answered.
+        case .error(let error): self.end(ClientDisconnect(refusing: error))
+        default: break
         }
     }
 

@@ -25,6 +25,15 @@ extension ByteBuffer {
         self.writeString("\n\n")
     }
 
+    /// Writes one event for each line of a frame of the Centrifugo client protocol.
+    mutating func writeClientEvents(_ lines: ByteBuffer) {
+        for line in lines.readableBytesView.split(separator: UInt8(ascii: "\n")) {
+            self.writeStaticString("data: ")
+            self.writeBytes(line)
+            self.writeStaticString("\n\n")
+        }
+    }
+
     /// Writes the event `close`, after which the stream ends; `carillon.js` reads it as a WebSocket's close.
     package mutating func writeCloseEvent(_ code: CloseCode, reason: String) {
         self.writeString("event: close\ndata: {\"code\": \(code.rawValue), \"reason\": ")

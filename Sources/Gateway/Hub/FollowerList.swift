@@ -30,7 +30,9 @@ extension Wire {
         switch self {
         case .webSocket: 0
         case .eventStream: 1
-        case .webSocketDeflate(let bits): 1 + bits
+        case .clientStream: 2
+        case .clientEvents: 3
+        case .webSocketDeflate(let bits): 3 + bits
         }
     }
 }

@@ -45,6 +45,11 @@ package final class FrameBuilder: Sendable {
             }
         case .eventStream:
             frame.writeEvent(opcode == .text ? .text : .binary, payload: payload, id: self.events.next())
+        case .clientStream:
+            frame.writeImmutableBuffer(payload)
+            if opcode == .text { frame.writeInteger(UInt8(ascii: "\n")) }
+        case .clientEvents:
+            frame.writeClientEvents(payload)
         }
         return frame
     }

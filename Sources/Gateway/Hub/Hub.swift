@@ -15,16 +15,18 @@ package final class Hub: GroupFeedListener {
     /// What `Form.ruleSet` counts: these, then the pushes.
     private let ruleSets: [RuleSet]
     private let pushes: [ChannelPush]
+    private let control: ControlPost
     private let log: BoundedLog
 
     init(
         eventLoops: [any EventLoop], ruleSets: [RuleSet], pushes: [ChannelPush], frames: FrameBuilder, slice: Int,
-        metrics: GatewayMetrics, log: BoundedLog
+        control: ControlPost, metrics: GatewayMetrics, log: BoundedLog
     ) {
         self.audiences = Audiences()
         self.ruleSets = ruleSets
         self.pushes = pushes
         self.frames = frames
+        self.control = control
         self.metrics = metrics
         self.log = log
         let audiences = self.audiences
@@ -35,11 +37,14 @@ package final class Hub: GroupFeedListener {
 
     /// Connects the hub to a layer. Called once, before the first browser.
     ///
-    /// - Parameter runsClock: whether seconds pass by themselves; if not, `passSecond` makes them.
-    package func start(on layer: any ChannelLayer, runsClock: Bool = true) {
+    /// - Parameters:
+    ///   - hearsControl: whether other gateways may tell it something.
+    ///   - runsClock: whether seconds pass by themselves; if not, `passSecond` makes them.
+    package func start(on layer: any ChannelLayer, hearsControl: Bool = false, runsClock: Bool = true) {
         guard let home = self.shards.first?.eventLoop else { return }
         let keeper = FeedKeeper(feed: layer.openFeed(self), home: home)
         for shard in self.shards { shard.start(with: keeper, runsClock: runsClock) }
+        if hearsControl { self.shards.first?.hear(self.control.groups) }
     }
 
     /// Moves the time of pings, limits and timeouts on by one second.
@@ -52,8 +57,13 @@ package final class Hub: GroupFeedListener {
         for shard in self.shards { shard.stop() }
     }
 
+    /// Whether other gateways are heard.
+    var hearsControl: Bool { self.shards.first?.hears.load(ordering: .relaxed) == true }
+
     package func arrived(_ message: LayerMessage, in group: GroupName) {
-        guard let lists = self.audiences.lists(of: group), let first = lists.first else { return }
+        guard let lists = self.audiences.lists(of: group), let first = lists.first else {
+            return self.control.arrived(message)
+        }
         self.metrics.publications.increment()
         var form = first.form
         var outcome = self.outcome(for: message, in: group, by: form)

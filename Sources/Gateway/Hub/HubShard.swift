@@ -64,6 +64,19 @@ package final class HubShard: @unchecked Sendable {
 
     // MARK: Following
 
+    /// What `hear` began is there.
+    let hears = Atomic(false)
+
+    /// Follows groups for as long as the gateway lives, and tries again while the layer cannot.
+    func hear(_ groups: [GroupName]) {
+        self.eventLoop.execute {
+            self.acquire(groups) { error in
+                guard error != nil else { return self.hears.store(true, ordering: .relaxed) }
+                self.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { [weak self] in self?.hear(groups) }
+            }
+        }
+    }
+
     /// Makes sure that the process hears `groups`. Each success is ended by `release`.
     ///
     /// - Parameter completion: called once on this loop, perhaps at once; with an error nothing is held.

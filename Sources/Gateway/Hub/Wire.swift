@@ -7,6 +7,17 @@ package enum Wire: Hashable, Sendable {
     case webSocketDeflate(windowBits: Int)
     /// `text/event-stream`.
     case eventStream
+    /// A stream of the Centrifugo client protocol as it is: lines of JSON, or Protobuf.
+    case clientStream
+    /// The same as `text/event-stream`, without ids.
+    case clientEvents
+
+    package var isWebSocket: Bool {
+        switch self {
+        case .webSocket, .webSocketDeflate: true
+        case .eventStream, .clientStream, .clientEvents: false
+        }
+    }
 }
 
 /// What one message is for the browsers of one route and wire.

@@ -88,7 +88,14 @@ package struct Template: Hashable, Sendable {
     /// - Throws: `invalidGroup`, for a missing variable and for a text that is no group name: the connection is refused.
     package func group(for connection: TemplateValues) throws(Refusal) -> GroupName {
         do {
-            return try GroupName(self.text(for: connection))
+            let group = try GroupName(self.text(for: connection))
+            // What gateways tell each other is for no browser.
+            guard !group.text.hasPrefix(ControlPost.groupPrefix) else {
+                throw Refusal(.invalidGroup, "group template \"\(self.text)\": \(group) is the gateways' own")
+            }
+            return group
+        } catch let refusal as Refusal {
+            throw refusal
         } catch {
             throw Refusal(.invalidGroup, "group template \"\(self.text)\": \(error)")
         }

@@ -17,15 +17,20 @@ final class Admission {
     private let route: GatewayRoute
     private let handshake: Handshake
     private let opening: Opening
+    /// What the browser has said already: the body of its request.
+    let first: ByteBuffer?
     private var plan: RouteConfiguration.Plan?
     private var isCounted = false
     private var countedUser: String?
 
-    init(context: GatewayContext, route: GatewayRoute, handshake: Handshake, opening: Opening) {
+    init(
+        context: GatewayContext, route: GatewayRoute, handshake: Handshake, opening: Opening, first: ByteBuffer? = nil
+    ) {
         self.context = context
         self.route = route
         self.handshake = handshake
         self.opening = opening
+        self.first = first
     }
 
     /// - Parameter completion: called once, on the shard's loop, perhaps at once.
@@ -100,7 +105,7 @@ final class Admission {
             route: self.route, plan: plan, user: self.countedUser, address: self.handshake.client.address,
             isCounted: self.isCounted,
             opening: self.opening.answer(self.context, self.handshake, subprotocol: subprotocol),
-            wire: self.opening.wire, transport: self.route.client.map { _ in ClientTransport(self.handshake) },
+            wire: self.opening.wire, transport: self.route.clientPath.map { ClientTransport(self.handshake, on: $0) },
             handshake: plan.receiver.needsHandshake ? self.handshake : nil)
     }
 }
@@ -113,12 +118,15 @@ extension Refusal {
 enum Opening {
     case webSocket(key: String, compression: CompressionAgreement?)
     case eventStream
+    case client(ClientTransport)
 
     var wire: Wire {
         switch self {
         case .webSocket(_, nil): .webSocket
         case .webSocket(_, let agreement?): .webSocketDeflate(windowBits: agreement.windowBits)
         case .eventStream: .eventStream
+        case .client(let transport):
+            [.eventStream, .unidirectionalEventStream].contains(transport.path) ? .clientEvents : .clientStream
         }
     }
 
@@ -131,19 +139,25 @@ enum Opening {
                 to: key, subprotocol: subprotocol, compression: compression, into: &bytes)
         case .eventStream:
             // The stream ends with the connection. nginx must not collect it, nor anybody keep it.
-            var fields = HeaderFields([
+            let fields = [
                 ("Content-Type", "text/event-stream"), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"),
                 ("Connection", "close"),
-            ])
-            // A page of another origin was let in: without these its browser would hide the stream from it (the Fetch
-            // standard, CORS), as it does not for a WebSocket.
-            if let origin = handshake.head.fields["Origin"] {
-                fields.append("Access-Control-Allow-Origin", origin)
-                fields.append("Access-Control-Allow-Credentials", "true")
-                fields.append("Vary", "Origin")
-            }
-            bytes.writeResponseHead(ResponseHead(version: .http11, status: 200, fields: fields))
+            ]
+            // A page of another origin was let in: without these its browser would hide the stream from it, as it does
+            // not for a WebSocket.
+            bytes.writeResponseHead(
+                ResponseHead(
+                    version: .http11, status: 200, fields: HeaderFields(fields + CORS.fields(for: handshake.head))))
             bytes.writeString("retry: \(context.configuration.eventStreamRetry)\n\n")
+        case .client(let transport):
+            let isEvents = self.wire == .clientEvents
+            let type =
+                isEvents ? "text/event-stream" : transport.isProtobuf ? "application/octet-stream" : "application/json"
+            let fields = [("Content-Type", type)] + CORS.uncached + [("Connection", "close")]
+            bytes.writeResponseHead(
+                ResponseHead(
+                    version: .http11, status: 200, fields: HeaderFields(fields + CORS.fields(for: handshake.head))))
+            if isEvents { bytes.writeStaticString("\r\n") }
         }
         return bytes
     }

@@ -8,9 +8,14 @@ struct Answer {
     private let body: ByteBuffer
 
     init(status: Int, fields: [(String, String)] = [], contentType: String, body: ByteBuffer) {
+        self.init(
+            status: status,
+            fields: fields + [("Content-Type", contentType), ("Content-Length", String(body.readableBytes))],
+            body: body)
+    }
+
+    private init(status: Int, fields: [(String, String)], body: ByteBuffer) {
         var headers = HeaderFields(fields)
-        headers.append("Content-Type", contentType)
-        headers.append("Content-Length", String(body.readableBytes))
         headers.append("Connection", "close")
         var head = ByteBuffer()
         head.writeResponseHead(ResponseHead(version: .http11, status: status, fields: headers))
@@ -24,6 +29,11 @@ struct Answer {
         var bytes = self.head
         if method != "HEAD" { bytes.writeImmutableBuffer(self.body) }
         return bytes
+    }
+
+    /// A status that has no body.
+    static func empty(_ status: Int, fields: [(String, String)] = []) -> Answer {
+        Answer(status: status, fields: fields, body: ByteBuffer())
     }
 
     /// A status with one sentence for the person who looks.

@@ -15,6 +15,8 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
     private enum Phase {
         /// Indirect: its room is needed for some milliseconds, and the handler's for as long as the connection lives.
         indirect case head(RequestHeadParser, ByteBuffer)
+        /// The head is there, and the body of a request that has one is on its way.
+        indirect case body(RequestBody)
         /// Who it is, and whether its groups are heard, is being found out; what the browser says already is kept.
         case admitting(ByteBuffer)
         case session(Session)
@@ -55,6 +57,9 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
             self.phase = .ended
             if input.readableBytes == 0 { input = bytes } else { input.writeBuffer(&bytes) }
             self.readHead(parser, input, context)
+        case .body(let body):
+            self.phase = .ended
+            self.collect(body, &bytes, context)
         case .admitting(var early):
             self.phase = .ended
             early.writeBuffer(&bytes)
@@ -78,7 +83,7 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
     func timeIsUp() {
         guard let context = self.timeoutContext else { return }
         switch self.phase {
-        case .head, .admitting:
+        case .head, .body, .admitting:
             self.refuse(self.context.refuse(.tooSlow, from: Self.peer(context)), context)
         case .answered: self.end(context)
         case .session, .ended: break
@@ -95,8 +100,8 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
                 self.phase = .head(parser, input)
                 return
             }
-            self.phase = .admitting(input)
-            self.admit(head, context)
+            self.method = head.method
+            self.go(on: self.context.request(head, from: Self.peer(context)), input, context)
         } catch {
             let fault = RequestFault(error.status, .badRequest, error.message)
             self.refuse(self.context.refuse(fault, from: Self.peer(context)), context)
@@ -107,11 +112,34 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
         Peer(local: context.localAddress, remote: context.remoteAddress)
     }
 
-    private func admit(_ head: RequestHead, _ context: ChannelHandlerContext) {
-        self.method = head.method
-        switch self.context.request(head, from: Self.peer(context)) {
+    private func collect(_ body: RequestBody, _ input: inout ByteBuffer, _ context: ChannelHandlerContext) {
+        var body = body
+        do throws(HTTP1Error) {
+            if let request = try body.take(&input) {
+                // Nobody says anything more behind it.
+                self.go(on: request, ByteBuffer(), context)
+            } else {
+                self.phase = .body(body)
+            }
+        } catch {
+            let fault = RequestFault(error.status, .badRequest, error.message)
+            self.refuse(self.context.refuse(fault, from: Self.peer(context)), context)
+        }
+    }
+
+    /// - Parameter input: what came behind the request.
+    private func go(on request: GatewayContext.Request, _ input: ByteBuffer, _ context: ChannelHandlerContext) {
+        switch request {
         case .answer(let answer): self.refuse(answer, context)
+        case .collect(let body):
+            if body.expects, input.readableBytes == 0 {
+                let wanted = ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")
+                context.writeAndFlush(self.wrapOutboundOut(wanted), promise: nil)
+            }
+            var input = input
+            self.collect(body, &input, context)
         case .admit(let admission):
+            self.phase = .admitting(input)
             let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
             let box = NIOLoopBound(context, eventLoop: context.eventLoop)
             admission.run(on: self.shard) { outcome in handler.value.admitted(outcome, admission, box.value) }
@@ -129,12 +157,15 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
         case .accepted where self.context.isDraining:
             admission.undo(on: self.shard)
             self.refuse(self.context.refuse(.stopping, from: Self.peer(context)), context)
-        case .accepted(let info): self.open(info, early, refusal: nil, context)
-        case .acceptedToClose(let info, let refusal): self.open(info, early, refusal: refusal, context)
+        case .accepted(let info): self.open(info, early, first: admission.first, refusal: nil, context)
+        case .acceptedToClose(let info, let refusal): self.open(info, early, first: nil, refusal: refusal, context)
         }
     }
 
-    private func open(_ info: SessionInfo, _ early: ByteBuffer, refusal: Refusal?, _ context: ChannelHandlerContext) {
+    private func open(
+        _ info: SessionInfo, _ early: ByteBuffer, first: ByteBuffer?, refusal: Refusal?,
+        _ context: ChannelHandlerContext
+    ) {
         self.shard.handshakes.remove(self)
         self.timeoutContext = nil
         let session = self.context.makeSession(info, shard: self.shard, socket: BrowserSocket(context: context))
@@ -148,6 +179,7 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
         // another loop looks for them at once. Nothing overtakes the answer, since this loop sends what it finds later.
         session.begin()
         session.send(info.takeOpening())
+        if let first { session.client?.begin(with: first) }
         var early = early
         if early.readableBytes > 0 { session.receive(&early) }
     }

@@ -10,6 +10,9 @@ package final class GatewayContext: Sendable {
     package let configuration: GatewayConfiguration
     package let metrics: GatewayMetrics
     package let hub: Hub
+    package let control: ControlPost
+    /// Browsers whose commands come in requests of their own.
+    let emulated = EmulatedSessions()
     let layer: any ChannelLayer
     let ask: AskWorker
     let log: BoundedLog
@@ -37,15 +40,21 @@ package final class GatewayContext: Sendable {
         self.frames = FrameBuilder(
             compresses: configuration.compression, epoch: UInt64(WallClock.seconds()) << 16 | .random(in: 0...0xFFFF))
         self.counts = Mutex(ConnectionCounts(limits: configuration.limits))
+        self.control = try ControlPost(layer: layer)
+        let emulated = self.emulated
+        self.control.handle(EmulatedCommands.command) { message in
+            if let said = EmulatedCommands(message) { emulated.take(said) }
+        }
         self.hub = Hub(
             eventLoops: eventLoops, ruleSets: self.routes.ruleSets, pushes: self.routes.pushes, frames: self.frames,
-            slice: configuration.slice, metrics: metrics, log: self.log)
+            slice: configuration.slice, control: self.control, metrics: metrics, log: self.log)
     }
 
     // MARK: Requests
 
     enum Request {
         case answer(Answer)
+        case collect(RequestBody)
         case admit(Admission)
     }
 
@@ -63,12 +72,18 @@ package final class GatewayContext: Sendable {
             guard let (route, captures) = self.routes.find(path) else {
                 throw RequestFault(404, .noRoute, "There is no route here.")
             }
+            if let path = route.clientPath, !path.isWebSocket {
+                return ClientRequest(context: self, route: route, path: path, head: head, client: client).request()
+            }
             let (opening, kind) = try self.opening(for: head)
             guard route.client == nil || kind == .webSocket else {
                 throw RequestFault(426, .noStream, "Open a WebSocket here.")
             }
             let handshake = Handshake(head: head, kind: kind, client: client, captures: captures)
-            return .admit(Admission(context: self, route: route, handshake: handshake, opening: opening))
+            let isUnidirectional = route.clientPath?.isUnidirectional == true
+            let first = isUnidirectional ? handshake.queryItem("cf_connect").map { ByteBuffer(string: $0) } : nil
+            return .admit(
+                Admission(context: self, route: route, handshake: handshake, opening: opening, first: first))
         } catch {
             return .answer(self.refuse(error, head, from: client))
         }
@@ -96,7 +111,9 @@ package final class GatewayContext: Sendable {
     /// The answer to a request that is no valid handshake, for no route, or too late; counted and logged.
     ///
     /// - Parameter head: `nil` when there was none that could be read.
-    func refuse(_ fault: RequestFault, _ head: RequestHead?, from client: ClientAddress) -> Answer {
+    func refuse(
+        _ fault: RequestFault, _ head: RequestHead?, from client: ClientAddress, fields: [(String, String)] = []
+    ) -> Answer {
         // A stop is nobody's fault.
         if fault.reason != .stopping { self.metrics.badRequests.increment() }
         self.log.log(
@@ -107,7 +124,7 @@ package final class GatewayContext: Sendable {
                 LogKey.peer: "\(client)",
             ])
         return Answer.refusal(
-            fault.status, fault.reason.rawValue, fault.message, fields: fault.fields,
+            fault.status, fault.reason.rawValue, fault.message, fields: fields.isEmpty ? fault.fields : fields,
             isLocal: client.isOnThisHost(head?.fields))
     }
 
@@ -119,6 +136,15 @@ package final class GatewayContext: Sendable {
     /// What is checked before anybody is asked.
     func check(_ handshake: Handshake, on route: GatewayRoute) throws(Refusal) {
         try route.configuration.check(handshake, gatewayOrigins: self.origins)
+    }
+
+    /// Commands of a browser whose stream is here, or at another gateway.
+    func emulate(_ said: EmulatedCommands) {
+        if said.node == self.control.node {
+            self.emulated.take(said)
+        } else {
+            self.control.send(EmulatedCommands.command, said.entries, to: said.node)
+        }
     }
 
     // MARK: Counting
@@ -166,7 +192,7 @@ package final class GatewayContext: Sendable {
             parser = WebSocketParser(messageLimit: self.configuration.session.messageLimit)
         case .webSocketDeflate:
             parser = WebSocketParser(messageLimit: self.configuration.session.messageLimit, inflater: shard.inflater)
-        case .eventStream: break
+        case .eventStream, .clientStream, .clientEvents: break
         }
         return Session(
             id: self.lastID.wrappingAdd(1, ordering: .relaxed).newValue, shard: shard, socket: socket,

@@ -6,16 +6,19 @@ final class GatewayRoute: Sendable {
     /// Which of the gateway's different rule sets.
     let ruleSet: Int
     let authenticator: Authenticator
-    /// Set where browsers choose their channels themselves.
+    /// Set where browsers choose their channels themselves, with what is served there.
     let client: ClientEndpoint?
+    let clientPath: ClientPath?
 
     init(
-        _ configuration: RouteConfiguration, ruleSet: Int, authenticator: Authenticator, client: ClientEndpoint? = nil
+        _ configuration: RouteConfiguration, ruleSet: Int, authenticator: Authenticator, client: ClientEndpoint? = nil,
+        clientPath: ClientPath? = nil
     ) {
         self.configuration = configuration
         self.ruleSet = ruleSet
         self.authenticator = authenticator
         self.client = client
+        self.clientPath = clientPath
     }
 }
 
@@ -38,13 +41,17 @@ struct GatewayRoutes: Sendable {
         self.ruleSets = registry.sets
         if let client = gateway.client {
             let endpoint = ClientEndpoint(client, in: gateway, firstForm: registry.sets.count)
-            var route = RouteConfiguration(path: try PathPattern(gateway.pathPrefix + ClientEndpoint.path))
-            route.origins = client.origins
+            let authenticator = Authenticator(.anonymous, ask: ask, now: WallClock.seconds)
+            var own: [GatewayRoute] = []
+            for path in client.servedPaths {
+                var route = RouteConfiguration(path: try PathPattern(gateway.pathPrefix + path.path))
+                route.origins = client.origins
+                own.append(
+                    GatewayRoute(
+                        route, ruleSet: 0, authenticator: authenticator, client: endpoint, clientPath: path))
+            }
             // The first, since of two for the same path the first counts.
-            routes.insert(
-                GatewayRoute(
-                    route, ruleSet: 0, authenticator: Authenticator(.anonymous, ask: ask, now: WallClock.seconds),
-                    client: endpoint), at: 0)
+            routes = own + routes
             self.pushes = endpoint.pushes
         } else {
             self.pushes = []

@@ -34,7 +34,7 @@ package final class GatewayServer: Sendable {
             configuration: configuration, layer: layer, eventLoops: self.loops,
             ask: ask ?? { _, loop in loop.makeFailedFuture(NoWorkers()) }, logger: logger,
             metrics: metrics)
-        self.context.hub.start(on: layer, runsClock: runsClock)
+        self.context.hub.start(on: layer, hearsControl: configuration.client != nil, runsClock: runsClock)
     }
 
     // MARK: Listening

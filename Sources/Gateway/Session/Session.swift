@@ -225,6 +225,12 @@ final class Session: WheelEntry {
         self.take(message)
     }
 
+    /// The browser said something by a way of its own.
+    func hasHeard() {
+        self.hasAnswered = true
+        self.spoken = self.shard.now
+    }
+
     func isWithinRate() -> Bool {
         if self.meter.take(at: .now(), limit: self.settings.messageRate) { return true }
         if let client {
@@ -260,7 +266,12 @@ final class Session: WheelEntry {
             self.awaitsPong = true
             self.hasAnswered = false
             self.keepAlive(self.client?.ping() ?? Self.ping)
-            self.wait(self.settings.pongTimeout)
+            if self.client?.hasPongs == false {
+                self.awaitsPong = false
+                self.wait(self.settings.pingInterval)
+            } else {
+                self.wait(self.settings.pongTimeout)
+            }
         } else if !self.hasAnswered {
             self.close(.noPong, reason: "no pong")
         } else {
@@ -308,11 +319,11 @@ final class Session: WheelEntry {
     private func close(_ code: CloseCode, reason: String, isAnswer: Bool = false) {
         guard self.phase == .open else { return }
         self.phase = .closing
+        var last = self.client?.farewell(code, reason: reason) ?? ByteBuffer()
         self.leave(code)
-        var last = ByteBuffer()
         if self.form.wire == .eventStream {
             last.writeCloseEvent(code, reason: reason)
-        } else {
+        } else if self.form.wire.isWebSocket {
             last.writeWebSocketClose(code, reason: reason)
         }
         self.perform(self.queue.offer(last, limit: .max))
@@ -359,6 +370,7 @@ final class Session: WheelEntry {
         self.staged = ByteBuffer()
         self.bridge?.closed(code)
         self.bridge = nil
+        self.client?.ended()
         self.client = nil
         self.context.closed(self, code: code, wasOpened: self.hasBegun)
     }

@@ -253,5 +253,5 @@ import Testing
 }
 
 extension LiveBrowser {
-    fileprivate func say(_ text: String) async throws { try await self.send(clientFrame(1, Array(text.utf8))) }
+    func say(_ text: String) async throws { try await self.send(clientFrame(1, Array(text.utf8))) }
 }

@@ -51,6 +51,11 @@ final class LiveBrowser {
         try await self.text(until: "\n\n").map { String($0.dropLast(2)) }
     }
 
+    /// The next line without its end; `nil` at the end of all.
+    func line() async throws -> String? {
+        try await self.text(until: "\n").map { String($0.dropLast()) }
+    }
+
     /// Everything until the end.
     func rest() async throws -> String {
         while await self.read() {}

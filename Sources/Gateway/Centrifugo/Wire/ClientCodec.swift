@@ -36,6 +36,21 @@ enum ClientCodec: Hashable, Sendable {
         }
     }
 
+    /// Takes what opens a unidirectional connection: the fields of `connect`, and nothing around them.
+    func connect(in frame: inout ByteBuffer) throws(Fault) -> ClientCommand {
+        do {
+            let bytes = frame
+            frame.moveReaderIndex(to: frame.writerIndex)
+            switch self {
+            case .json:
+                return ClientCommand(id: 1, .connect(try ClientCommand.Connect(ClientFields(bytes, wanted: nil))))
+            case .protobuf: return ClientCommand(id: 1, .connect(try ClientCommand.Connect(message: bytes)))
+            }
+        } catch {
+            throw Fault("\(error)")
+        }
+    }
+
     /// Writes a reply behind what `frame` has.
     func write(_ reply: ClientReply, to frame: inout ByteBuffer) {
         switch self {

@@ -35,6 +35,9 @@ extension ClientData {
 }
 
 extension ClientCommand.Connect {
+    /// - Throws: for bytes that are no message of the schema.
+    init(message: ByteBuffer) throws { self.init(try WireConnectRequest(serializedBytes: [UInt8](buffer: message))) }
+
     fileprivate init(_ wire: WireConnectRequest) {
         self.init(
             token: wire.token, data: ClientData(wire.data),
