@@ -10,6 +10,8 @@ static const unsigned char browser_module[] = {
 ,
 #embed "files/carillon/subscription.js"
 ,
+#embed "files/carillon/httpstream.js"
+,
 #embed "files/carillon/fossil.js"
 };
 static const unsigned char demo_page[] = {

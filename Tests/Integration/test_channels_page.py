@@ -12,6 +12,7 @@ OPEN = {"allow_subscribe_for_client": True, "allow_subscribe_for_anonymous": Tru
 CENTRIFUGO = {
     "token": {"keys": [{"algorithm": "HS256", "secret": SECRET}]},
     "allow_anonymous_connect_without_token": True,
+    "transports": ["websocket", "http_stream"],
     "without_namespace": OPEN,
     "namespaces": [{"name": "chat", "allow_subscribe_for_client": True, "allow_publish_for_client": True}],
 }
@@ -133,3 +134,26 @@ def test_a_page_comes_back_to_a_gateway_that_restarts(site, script, unique):
     site.worker.publish(unique, "nobody hears this")
     page("hub.close()")
     assert page("return heard.at(-1).type") == "unsubscribed"
+
+
+def test_where_websockets_are_blocked_requests_do(site, script, unique):
+    page, other = script(), script()
+    page(f"""
+      window.WebSocket = class {{ constructor() {{ throw new Error("blocked"); }} }};
+      window.hub = module.channels(undefined, {{ backoff: {{ min: 50, max: 500 }}, token: {json.dumps(token(site, "42"))} }});
+      window.chat = await follow(hub, {json.dumps(unique)}).ready();""")
+    assert page("return hub.transport") == "httpstream"
+    other(f"window.hub = module.channels(); window.chat = await follow(hub, {json.dumps(unique)}).ready();")
+    page("await Promise.all([...Array(20).keys()].map((number) => chat.publish(number)))")
+    other("await chat.publish('\u00e9'.repeat(10000))")
+    for tab in (page, other):
+        tab.tab.wait_for("heard.length === 22")
+        assert [event["data"] for event in tab("return heard.slice(1)")] == [*range(20), "\u00e9" * 10_000]
+    assert page("return heard[1].info.user") == "42"
+    # The end of such a connection is noticed, and made up for like any other.
+    site.gateway.kill()
+    page.tab.wait_for("chat.state === 'subscribing'")
+    site.gateway.start()
+    page("await chat.ready(30000); await chat.publish('again')")
+    page.tab.wait_for("heard.at(-1).data === 'again'")
+    page("hub.close()")

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { carillon, clock, opens, reported, settle, Socket } from "./stage.mjs";
+import { carillon, clock, opens, reported, settle, Socket, until } from "./stage.mjs";
 
 const { channels, ChannelError } = carillon;
 
@@ -51,11 +51,15 @@ function record(source, ...types) {
 }
 
 const publication = (data, offset, more = {}) => ({ push: { channel: "chat:1", pub: { data, offset, ...more } } });
-/** Loses the connection and lets the next attempt begin. */
-async function comeBack(code = 1006) {
-  Socket.last.fail(code);
+/** Lets the next attempt begin. */
+async function comeBackFromWaiting() {
   clock.tick(30_000);
   await settle();
+}
+/** Loses the connection first. */
+async function comeBack(code = 1006) {
+  Socket.last.fail(code);
+  await comeBackFromWaiting();
 }
 
 test("connect and the first subscriptions are one frame", async () => {
@@ -95,14 +99,14 @@ test("states and events of a connection, from the first to the last", async () =
   await letIn({ client: "c-2" });
   hub.close();
   assert.deepEqual(heard, [
-    ["state", { state: "open", retryIn: null }],
-    ["open", { client: "c-1", data: 7, again: false }],
-    ["state", { state: "waiting", retryIn: 250 }],
+    ["state", { state: "open", transport: "websocket", retryIn: null }],
+    ["open", { client: "c-1", data: 7, transport: "websocket", again: false }],
+    ["state", { state: "waiting", transport: "websocket", retryIn: 250 }],
     ["close", { code: 3001, reason: "shutdown", willReconnect: true }],
-    ["state", { state: "connecting", retryIn: null }],
-    ["state", { state: "open", retryIn: null }],
-    ["open", { client: "c-2", data: undefined, again: true }],
-    ["state", { state: "closed", retryIn: null }],
+    ["state", { state: "connecting", transport: "websocket", retryIn: null }],
+    ["state", { state: "open", transport: "websocket", retryIn: null }],
+    ["open", { client: "c-2", data: undefined, transport: "websocket", again: true }],
+    ["state", { state: "closed", transport: "websocket", retryIn: null }],
     ["close", { code: 1000, reason: "", willReconnect: false }],
   ]);
 });
@@ -173,6 +177,43 @@ test("after a loss it goes on from the last publication", async () => {
 test("a position that the page has is where a subscription begins", async () => {
   const { subscribe } = await follow({ since: { offset: 8, epoch: "x" } });
   assert.deepEqual([subscribe.recover, subscribe.offset, subscribe.epoch], [true, 8, "x"]);
+});
+
+test("what was said before is heard first, and nothing twice", async () => {
+  let chat;
+  const hub = await begin({}, (hub) => { chat = hub.subscribe("chat:1", { history: 10 }); });
+  const heard = record(chat, "subscribed", "publication");
+  const [, subscribe] = await letIn();
+  await hear({ id: subscribe.id, subscribe: { recoverable: true, epoch: "e", offset: 2 } });
+  const [history] = await said();
+  assert.deepEqual(history.history, { channel: "chat:1", limit: 10, reverse: true });
+  await hear(publication("c", 3), publication("d", 4));
+  assert.deepEqual(heard.map(([type]) => type), ["subscribed"]);
+  // The connection is lost before it came: all begins anew.
+  await comeBack();
+  const [, anew] = await letIn();
+  assert.equal(anew.subscribe.recover, undefined);
+  await hear({ id: anew.id, subscribe: { recoverable: true, epoch: "e", offset: 4 } });
+  const [again] = await said();
+  await hear(publication("e", 5), publication("f", 6), { id: again.id, history: { epoch: "e", offset: 5,
+    publications: [5, 4, 3, 2].map((offset) => ({ data: "..bcde"[offset], offset })) } }, publication("g", 7));
+  assert.deepEqual(heard.slice(2).map(([, { data, offset }]) => `${data}${offset}`),
+    ["b2", "c3", "d4", "e5", "f6", "g7"]);
+  // Once it has a position it goes on from there; and what has no history is heard all the same.
+  await comeBack();
+  const [, third] = await letIn();
+  assert.equal(third.subscribe.offset, 7);
+  await hear({ id: third.id, subscribe: { recoverable: true, epoch: "e", offset: 7, recovered: true } },
+    publication("h", 8));
+  assert.deepEqual(await said(), []);
+  const other = hub.subscribe("b", { history: 1 });
+  const none = record(other, "publication");
+  const [without] = await said();
+  await hear({ id: without.id, subscribe: {} });
+  const [refused] = await said();
+  await hear({ push: { channel: "b", pub: { data: 1 } } },
+    { id: refused.id, error: { code: 108, message: "not available" } });
+  assert.deepEqual([heard.at(-1)[1].data, none.length], ["h", 1]);
 });
 
 test("a server that lost its place is asked again, after growing pauses; one that ends it is believed", async () => {
@@ -369,10 +410,6 @@ test("pings are answered, and their absence is noticed", async () => {
   await hear({});
   assert.deepEqual(await said(), []);
 });
-async function comeBackFromWaiting() {
-  clock.tick(30_000);
-  await settle();
-}
 
 test("a token is fetched when there is none, when it has ended, and before it ends", async () => {
   let number = 0;
@@ -518,4 +555,74 @@ test("what is no protocol has the connection made anew", async () => {
   await letIn();
   await hear({ id: 99, publish: {} }, { push: {} }, { push: { channel: "nobody", pub: { data: 1 } } });
   assert.equal(hub.state, "open");
+});
+
+/** Stands in for a server's answers to requests: those that go on, and those that were taken. */
+function serveRequests() {
+  const requests = [];
+  globalThis.fetch = async (url, { body, signal }) => {
+    let stream;
+    const answer = new Response(new ReadableStream({ start(controller) { stream = controller; } }));
+    const say = (text) => stream.enqueue(new TextEncoder().encode(text));
+    requests.push({ url: String(url), body, signal, say });
+    if (String(url).endsWith("emulation")) return new Response(null, { status: 204 });
+    return answer;
+  };
+  return requests;
+}
+
+test("where WebSocket never opens requests are used, one after the other", async () => {
+  const requests = serveRequests();
+  const hub = await begin({}, (hub) => { hub.subscribe("chat:1"); });
+  const heard = record(hub, "open", "publication");
+  for (let n = 0; n < 2; n += 1) await comeBack();
+  await until(() => requests.length > 0);
+  assert.deepEqual([hub.transport, requests.length], ["httpstream", 1]);
+  const [{ url, body, say, signal }] = requests;
+  assert.equal(url, "https://bell.example/app/channels/connection/http_stream");
+  const [connect, subscribe] = body.split("\n").map((line) => JSON.parse(line));
+  const text = [
+    { id: connect.id, connect: { client: "c", session: "s", node: "n", pong: true } },
+    { id: subscribe.id, subscribe: {} }, { push: { channel: "chat:1", pub: { data: "\u00e9" } } }, {},
+  ].map((reply) => `${JSON.stringify(reply)}\n`).join("");
+  for (const part of [text.slice(0, 30), text.slice(30, 150), text.slice(150)]) say(part);
+  await until(() => heard.length === 2);
+  assert.deepEqual(heard.map(([type, { transport, data }]) => [type, transport, data]),
+    [["open", "httpstream", undefined], ["publication", undefined, "\u00e9"]]);
+  hub.publish("chat:1", 1).catch(() => {});
+  await settle();
+  hub.publish("chat:1", 2).catch(() => {});
+  const sent = () => requests.slice(1).flatMap(({ body }) => JSON.parse(body).data.split("\n"));
+  await until(() => sent().length === 3);
+  assert.deepEqual(sent().map((line) => JSON.parse(line).publish?.data), [undefined, 1, 2]);
+  for (const { url, body } of requests.slice(1)) {
+    assert.equal(url, "https://bell.example/app/channels/emulation");
+    assert.deepEqual([JSON.parse(body).session, JSON.parse(body).node], ["s", "n"]);
+  }
+  hub.close();
+  assert.equal(signal.aborted, true);
+});
+
+test("a WebSocket that may not even be made is one that never opens", async () => {
+  const requests = serveRequests();
+  const { WebSocket } = globalThis;
+  globalThis.WebSocket = class { constructor() { throw new Error("a policy forbids it"); } };
+  const hub = await begin();
+  for (let n = 0; n < 2; n += 1) await comeBackFromWaiting();
+  globalThis.WebSocket = WebSocket;
+  assert.deepEqual([hub.transport, requests.length], ["httpstream", 1]);
+});
+
+test("while the server is down both ways are tried in turn", async () => {
+  globalThis.fetch = async () => new Response("", { status: 502 });
+  const hub = await begin();
+  const tried = [];
+  hub.on("state", ({ state, transport }) => { if (state === "connecting") tried.push(transport); });
+  for (let n = 0; n < 5; n += 1) {
+    if (hub.transport === "websocket") Socket.last.fail();
+    await until(() => hub.state === "waiting");
+    clock.tick(30_000);
+    await settle();
+  }
+  assert.deepEqual(tried, ["websocket", "httpstream", "websocket", "httpstream", "websocket"]);
 });

@@ -76,6 +76,15 @@ export const opens = (connection) => {
 /** Lets all go on that waits for promises, and for no clock. */
 export const settle = () => new Promise((done) => { setImmediate(done); });
 
+/** Lets all go on until something is so: requests and streams take more turns than promises. */
+export async function until(condition) {
+  for (let turns = 0; turns < 10_000; turns += 1) {
+    if (condition()) return;
+    await settle();
+  }
+  throw new Error(`never: ${condition}`);
+}
+
 const random = Math.random;
 beforeEach(() => {
   Socket.made = [];

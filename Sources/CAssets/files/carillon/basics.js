@@ -17,7 +17,8 @@
  *
  * Either connection looks after itself: it comes back after a failure, waits a little longer and a little at random
  * each time (so that a server that restarts is not met by everybody at once), and comes back at once when the page is
- * looked at again or the network returns. Where WebSocket is blocked a route uses an event stream on the same address.
+ * looked at again or the network returns. Where WebSocket is blocked a route uses an event stream on the same address,
+ * and channels use requests.
  *
  * What a route sends while there is no connection is not made up for. After an `open` event whose `again` is true, a
  * page that shows state should load it anew. A channel that has a history is made up for; see `SubscribedEvent`.
@@ -26,7 +27,7 @@
  */
 
 // The module is served as one file, so that nobody ever has two halves of different age. cassets.c joins its parts:
-// this one, routes.js, channels.js, subscription.js, fossil.js.
+// this one, routes.js, channels.js, subscription.js, httpstream.js, fossil.js.
 
 /**
  * - `connecting`: an attempt is being made;
@@ -121,6 +122,45 @@ class Comeback {
     if (type === "online") this.#networkChanged();
     if (this.#timer !== null && document.visibilityState === "visible") this.#now();
   };
+}
+
+/** After so many attempts in a row that never opened, when no WebSocket ever did, the other way is tried in turn. */
+const FAILURES_BEFORE_FALLBACK = 2;
+
+/** Chooses between WebSocket and the way to take where that is blocked. */
+class Ways {
+  #other;
+  #preference;
+  /** Attempts in a row that never opened. */
+  #failures = 0;
+  /** One has opened on this network, so that a failure is the server's, and no reason to fall back. */
+  #webSocketWorks = false;
+
+  /**
+   * @param {string} other
+   * @param {string} preference  "auto", or the only way to try.
+   */
+  constructor(other, preference) {
+    this.#other = other;
+    this.#preference = preference;
+  }
+
+  get isFree() { return this.#preference === "auto"; }
+
+  /** The way of the next attempt. */
+  get next() {
+    if (!this.isFree) return this.#preference;
+    if (this.#webSocketWorks || this.#failures < FAILURES_BEFORE_FALLBACK) return "websocket";
+    // In turn, because both fail while the server is down: only one that opens tells which of them is blocked.
+    return (this.#failures - FAILURES_BEFORE_FALLBACK) % 2 === 0 ? this.#other : "websocket";
+  }
+
+  opened() { this.#failures = 0; }
+
+  failed() { this.#failures += 1; }
+
+  /** What is known of WebSockets here. */
+  webSocketWorks(doesIt) { this.#webSocketWorks = doesIt; }
 }
 
 /** Who wants to hear what. */

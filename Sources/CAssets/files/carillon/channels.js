@@ -9,13 +9,14 @@
  *   good; one that throws is asked again.
  * @property {unknown} [data]  For the application, when it is asked about the connection.
  * @property {Record<string, string>} [headers]  Passed to the application like a request's header fields.
+ * @property {"auto" | "websocket" | "httpstream"} [transport]  "auto" (the default) prefers WebSocket and falls back.
  * @property {Backoff} [backoff]
  * @property {number} [timeout]  Milliseconds until a call that nobody answers fails. 10 000 if not given.
  */
 
 /**
  * `client` is the connection's name on the server, `data` what the application gave, `again`: it was open before.
- * @typedef {{client: string, data: unknown, again: boolean}} ChannelsOpenEvent
+ * @typedef {{client: string, data: unknown, transport: string, again: boolean}} ChannelsOpenEvent
  */
 /** @typedef {{client: string, user: string, connInfo?: unknown, chanInfo?: unknown}} ClientInfo */
 /** @typedef {{offset: number, epoch: string}} Position  A place in a channel's history, in one life of that history. */
@@ -90,17 +91,21 @@ export class Channels {
   #url;
   #options;
   #token;
+  #ways;
   #comeback;
   /** @type {State} */
   #state = "waiting";
   #client = "";
   #wasOpen = false;
-  /** @type {WebSocket | null} */
+  #transport = "websocket";
+  /** @type {WebSocket | HTTPStream | null} */
   #socket = null;
   /** An attempt's own object, so that what it waited for knows whether another has begun since. */
   #attempt = null;
   /** The connection has opened, and "connect" is the first thing that was said. */
   #isTalking = false;
+  /** The server has said something, be it that it lets nobody in. */
+  #isAnswered = false;
   /** The time an answer to "connect" has, or the next ping. */
   #timer;
   #refreshTimer;
@@ -132,13 +137,17 @@ export class Channels {
     this.#url = new URL(url, document.baseURI);
     this.#options = { timeout: 10_000, ...options };
     this.#token = options.token ?? "";
-    this.#comeback = new Comeback(options.backoff, () => this.#open());
+    this.#ways = new Ways("httpstream", options.transport ?? "auto");
+    this.#comeback = new Comeback(options.backoff, () => this.#open(), () => this.#ways.webSocketWorks(false));
     // Not within the constructor, so that the page can subscribe first: all goes out in one frame then.
     queueMicrotask(() => this.#open());
   }
 
   /** @returns {State} */
   get state() { return this.#state; }
+
+  /** What is in use, or tried at present. @returns {"websocket" | "httpstream"} */
+  get transport() { return this.#transport; }
 
   /** The connection's name on the server; "" before there was one. */
   get client() { return this.#client; }
@@ -245,6 +254,7 @@ export class Channels {
     if (this.#state === "closed") return;
     this.#drop();
     const attempt = this.#attempt = {};
+    this.#transport = this.#ways.next;
     this.#become("connecting");
     const isOver = () => this.#attempt !== attempt;
     if (!this.#token && this.#options.getToken) {
@@ -262,11 +272,13 @@ export class Channels {
     // A handler of "state" may have closed it.
     if (isOver()) return;
     try {
-      const socket = this.#socket = new WebSocket(webSocketURL(this.#url));
+      const socket = this.#socket =
+        this.#transport === "websocket" ? new WebSocket(webSocketURL(this.#url)) : new HTTPStream(this.#url);
       socket.onopen = () => this.#opened();
       socket.onmessage = ({ data }) => this.#received(data, attempt);
       socket.onclose = ({ code, reason }) => this.#lost(code, reason);
     } catch (error) { // a policy of the page forbids it (CSP, mixed content)
+      this.#ways.failed();
       this.#lost(1006, String(error));
       return;
     }
@@ -290,8 +302,11 @@ export class Channels {
     for (const follower of [...this.#subscriptions.values()]) follower.begin();
   }
 
-  #connected({ client = "", data, subs = {}, ping = 0, pong = false, expires, ttl }) {
+  #connected({ client = "", data, subs = {}, ping = 0, pong = false, expires, ttl, session, node }) {
     const attempt = this.#attempt;
+    this.#ways.opened();
+    if (this.#transport === "websocket") this.#ways.webSocketWorks(true);
+    else this.#socket.belongsTo(session, node);
     this.#client = client;
     this.#answersPings = pong;
     this.#silence = ping && ping * 1000 + PING_GRACE;
@@ -302,7 +317,7 @@ export class Channels {
     const again = this.#wasOpen;
     this.#wasOpen = true;
     this.#become("open");
-    this.#handlers.call("open", { client, data, again });
+    this.#handlers.call("open", { client, data, transport: this.#transport, again });
     for (const channel of [...this.#served.keys()]) {
       if (Object.hasOwn(subs, channel)) continue;
       this.#served.delete(channel);
@@ -334,6 +349,7 @@ export class Channels {
     if (this.#state === "closed") return;
     if (isFinal(code) || code === TOO_LARGE) { this.#end(code, reason); return; }
     const wasOpen = this.#state === "open";
+    if (this.#socket && !this.#isAnswered) this.#ways.failed();
     this.#drop();
     this.#become("waiting", this.#comeback.plan(wasOpen));
     if (wasOpen) this.#handlers.call("close", { code, reason, willReconnect: true });
@@ -372,7 +388,7 @@ export class Channels {
     clearTimeout(this.#refreshTimer);
     const socket = this.#socket;
     this.#socket = this.#attempt = null;
-    this.#isTalking = false;
+    this.#isTalking = this.#isAnswered = false;
     this.#lines = [];
     this.#byNumber.clear();
     if (!socket) return;
@@ -479,6 +495,7 @@ export class Channels {
   }
 
   #received(frame, attempt) {
+    this.#isAnswered = true;
     for (const line of String(frame).split("\n")) {
       // A handler may have closed the connection meanwhile.
       if (this.#attempt !== attempt) return;
@@ -564,7 +581,7 @@ export class Channels {
    */
   #become(state, retryIn = null) {
     this.#state = state;
-    this.#handlers.call("state", { state, retryIn });
+    this.#handlers.call("state", { state, transport: this.#transport, retryIn });
   }
 }
 

@@ -12,8 +12,6 @@
 /** @typedef {{state: State, transport: Transport, retryIn: number | null}} StateEvent  `retryIn` in milliseconds. */
 /** @typedef {{title: string} & NotificationOptions} Notice */
 
-/** After so many attempts in a row that never opened, and no WebSocket that ever did, the event stream is tried in turn. */
-const FAILURES_BEFORE_FALLBACK = 2;
 /** On an event stream: when to see whether WebSocket works by now. The first time soon, because the server may have
  *  been away while WebSocket was tried, and be back since. */
 const FIRST_PROBE = 10_000;
@@ -33,7 +31,7 @@ export const connect = (url, options) => new Bell(url, options);
 export class Bell {
   #handlers = new Handlers();
   #url;
-  #preference;
+  #ways;
   #comeback;
   /** @type {State} */
   #state = "waiting";
@@ -45,10 +43,6 @@ export class Bell {
   #probe = null;
   /** The time a connection has to open, or until the next probe. */
   #timer;
-  /** Attempts in a row that never opened. */
-  #failures = 0;
-  /** One has opened on this network, so that a failure is the server's, and no reason to fall back. */
-  #webSocketWorks = false;
   #wasOpen = false;
 
   /**
@@ -57,9 +51,9 @@ export class Bell {
    */
   constructor(url, { transport = "auto", backoff = {} } = {}) {
     this.#url = new URL(url, document.baseURI);
-    this.#preference = transport;
-    this.#transport = transport === "eventstream" ? "eventstream" : "websocket";
-    this.#comeback = new Comeback(backoff, () => this.#open(), () => { this.#webSocketWorks = false; });
+    this.#ways = new Ways("eventstream", transport);
+    this.#transport = this.#ways.next;
+    this.#comeback = new Comeback(backoff, () => this.#open(), () => this.#ways.webSocketWorks(false));
     // Not within the constructor, so that the page can say what it wants to hear first.
     queueMicrotask(() => this.#open());
   }
@@ -143,7 +137,7 @@ export class Bell {
   #open() {
     if (this.#state === "closed") return;
     this.#drop();
-    this.#transport = this.#choose();
+    this.#transport = this.#ways.next;
     this.#become("connecting");
     try {
       this.#socket = this.#transport === "websocket" ? this.#openWebSocket() : this.#openEventStream();
@@ -154,19 +148,11 @@ export class Bell {
     this.#timer = setTimeout(() => this.#lost(1006, "no answer"), CONNECT_TIMEOUT);
   }
 
-  /** @returns {Transport} */
-  #choose() {
-    if (this.#preference !== "auto") return this.#preference;
-    if (this.#webSocketWorks || this.#failures < FAILURES_BEFORE_FALLBACK) return "websocket";
-    // In turn, because both fail while the server is down: only one that opens tells which of them is blocked.
-    return (this.#failures - FAILURES_BEFORE_FALLBACK) % 2 === 0 ? "eventstream" : "websocket";
-  }
-
   #openWebSocket() {
     const socket = new WebSocket(webSocketURL(this.#url));
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
-      this.#webSocketWorks = true;
+      this.#ways.webSocketWorks(true);
       this.#opened();
     };
     socket.onmessage = ({ data }) => this.#received(data);
@@ -178,7 +164,7 @@ export class Bell {
     const source = new EventSource(this.#url, { withCredentials: true });
     source.onopen = () => {
       this.#opened();
-      if (this.#preference === "auto") this.#probeAfter(FIRST_PROBE);
+      if (this.#ways.isFree) this.#probeAfter(FIRST_PROBE);
     };
     source.onmessage = ({ data }) => this.#received(data);
     // EventSource would come back by itself, but after a fixed time: all pages at once, and never after a refusal.
@@ -196,7 +182,7 @@ export class Bell {
 
   #opened() {
     clearTimeout(this.#timer);
-    this.#failures = 0;
+    this.#ways.opened();
     this.#comeback.worked();
     const again = this.#wasOpen;
     this.#wasOpen = true;
@@ -213,7 +199,7 @@ export class Bell {
     const wasOpen = this.#state === "open";
     this.#drop();
     const willReconnect = !isFinal(code);
-    if (!wasOpen) this.#failures += 1;
+    if (!wasOpen) this.#ways.failed();
     if (willReconnect) {
       this.#become("waiting", this.#comeback.plan(wasOpen));
     } else {
@@ -250,7 +236,7 @@ export class Bell {
       const probe = this.#probe = new WebSocket(webSocketURL(this.#url));
       // It only tells that it works; the move is a reconnect, because two connections would hear some events twice.
       probe.onopen = () => {
-        this.#webSocketWorks = true;
+        this.#ways.webSocketWorks(true);
         this.#open();
       };
       probe.onclose = () => {

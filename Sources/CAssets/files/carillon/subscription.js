@@ -7,6 +7,8 @@
  *   Fetches a token when there is none, or when it has expired. One that gives nothing ends the subscription; one that
  *   throws is asked again.
  * @property {unknown} [data]  For the application, when it is asked about the subscription.
+ * @property {number} [history]  So many of the last publications are heard first, before any new one; not when it goes on
+ *   from a position, but again when that is too long ago.
  * @property {Position} [since]  Where to go on from, such as the position of a history that was shown.
  * @property {boolean} [recoverable]  Whether what is missed is made up for, where the namespace allows it. `true` if
  *   not given.
@@ -63,6 +65,8 @@ export class Subscription {
   #timer;
   /** @type {Position | null} */
   #position;
+  /** Publications that wait until those of the history were heard. @type {Publication[] | null} */
+  #held = null;
   #takesDeltas = false;
   /** The publication before, which the next one may be a difference to. @type {Uint8Array | null} */
   #base = null;
@@ -82,7 +86,10 @@ export class Subscription {
     Object.assign(line.follower, {
       begin: () => this.#begin(),
       pushed: (push) => this.#pushed(push),
-      lost: (code, reason) => this.#suspend(code, reason),
+      lost: (code, reason) => {
+        if (this.#state === "subscribed") this.#suspend(code, reason);
+        else this.#pause();
+      },
       end: (code, reason) => this.#end(code, reason),
     });
   }
@@ -193,6 +200,7 @@ export class Subscription {
     this.#expire(answer.expires, answer.ttl);
     const again = this.#wasSubscribed;
     this.#wasSubscribed = true;
+    if (this.#options.history && !answer.recovered) this.#tellHistory();
     this.#tell("subscribed", subscribedEvent(this.#channel, answer, again));
     for (const settle of [...this.#waiting]) settle();
     for (const each of answer.publications ?? []) {
@@ -223,6 +231,8 @@ export class Subscription {
   #suspend(code, reason) {
     if (this.#state === "subscribed" && Date.now() - this.#subscribedAt >= STEADY_AFTER) this.#failures = 0;
     this.#pause();
+    // Nobody has heard what was held, nor the history before it.
+    if (this.#held) this.#held = this.#position = null;
     this.#state = "subscribing";
     this.#tell("subscribing", { channel: this.#channel, code, reason });
   }
@@ -322,7 +332,29 @@ export class Subscription {
       return;
     }
     if (this.#position && publication.offset) this.#position.offset = publication.offset;
-    this.#tell("publication", publicationOf(this.#channel, { ...publication, data }));
+    const event = publicationOf(this.#channel, { ...publication, data });
+    if (this.#held) this.#held.push(event);
+    else this.#tell("publication", event);
+  }
+
+  /** Has what was said before heard first. */
+  #tellHistory() {
+    const attempt = this.#attempt;
+    this.#held = [];
+    const tell = (publications) => {
+      if (this.#attempt !== attempt) return;
+      const past = publications.reverse().map((each) => publicationOf(this.#channel, each));
+      const last = past.at(-1)?.offset ?? 0;
+      const events = [...past, ...this.#held.filter(({ offset }) => offset === undefined || offset > last)];
+      this.#held = null;
+      for (const event of events) if (this.#attempt === attempt) this.#tell("publication", event);
+    };
+    this.#line.ask({
+      method: "history", parameters: { channel: this.#channel, limit: this.#options.history, reverse: true },
+      done: ({ publications = [] }) => tell(publications),
+      // What cannot be had is nothing.
+      failed: ({ code }) => { if (code !== ChannelError.LOST) tell([]); },
+    });
   }
 
   #undelta({ data, delta }) {
