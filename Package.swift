@@ -125,7 +125,7 @@ let package = Package(
             name: "Carillon",
             dependencies: [
                 "ChannelLayer", "RedisLayer", "RabbitMQLayer", "Gateway", "HTTP1", "JSON", "Router", "Settings",
-                "Supervision", "Telemetry", "Upstream", "Workers", "CDescriptors",
+                "Sockets", "Supervision", "Telemetry", "Upstream", "Workers", "CDescriptors",
                 nioCore, nioPosix, nioWebSocket, logging, metrics, crypto, jwtKit, argumentParser, serviceLifecycle,
                 unixSignals,
             ], swiftSettings: features),

@@ -22,5 +22,8 @@ package struct GatewayConfiguration: Sendable {
     /// Milliseconds that an event stream's browser waits before it comes back.
     package var eventStreamRetry = 3000
 
+    /// In a takeover: how much later than the other gateway one may hear a message.
+    package var takeoverSkew: Duration = .milliseconds(500)
+
     package init() {}
 }

@@ -11,6 +11,10 @@ package struct GatewayMetrics: Sendable {
     package let slowCloses: Counter
     package let feedInterruptions: Counter
     package let handoffs: Counter
+    package let takenOver: Counter
+    package let passedOn: Counter
+    let failedTakeovers: Counter
+    let takeoverMisses: Counter
     let badHandoffs: Counter
     let badRequests: Counter
     let protocolErrors: Counter
@@ -32,6 +36,15 @@ package struct GatewayMetrics: Sendable {
         self.feedInterruptions = table.counter(
             "feed_interruptions", "Times the layer was lost; browsers may have missed messages.")
         self.handoffs = table.counter("handoffs", "Sockets taken over from a router.")
+        self.takenOver = table.counter(
+            "taken_over", "Browsers taken over from the gateway that ran before, still connected.")
+        self.passedOn = table.counter(
+            "passed_on", "Browsers passed on to the gateway that comes after, still connected.")
+        self.failedTakeovers = table.counter(
+            "failed_takeovers", "Takeovers that did not come about; the old gateway kept its browsers.")
+        self.takeoverMisses = table.counter(
+            "takeover_misses",
+            "Messages that the gateway before delivered and this one never heard: the layer loses some, or is slow.")
         self.badHandoffs = table.counter(
             "bad_handoffs", "Packets from routers that were no hand-off: update router and gateway together.")
         self.badRequests = table.counter("bad_requests", "Requests that were no valid handshake, or for no route.")

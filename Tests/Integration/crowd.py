@@ -4,6 +4,8 @@ Told by lines on standard input, it answers each with a line of JSON:
 
     connect N   opens N more connections: how many WebSockets are open then, and the seconds it took
     hear N      waits until each has N messages in all: how many heard so many, and the seconds since the line
+    numbers N   waits until each has N messages in all that are the numbers from 0 on, each once and in order: how many
+                have heard so many, and how many heard another number than they had to
     closed      waits until all are closed by the other side: how many, and what they were told
 """
 
@@ -36,6 +38,7 @@ class Browsers:
         self._heard = {}  # text frames by descriptor; absent until the handshake is answered
         self._rest = {}  # bytes of an unfinished head or frame
         self._ends = collections.Counter()
+        self._breaks = 0
 
     def connect(self, count):
         start = time.monotonic()
@@ -58,6 +61,9 @@ class Browsers:
         self._until(lambda: all(heard >= count for heard in self._heard.values()) or self._ends)
         return {"heard": sum(heard >= count for heard in self._heard.values()), "seconds": time.monotonic() - start,
                 "ends": dict(self._ends)}
+
+    def numbers(self, count):
+        return {**self.hear(count), "breaks": self._breaks}
 
     def closed(self):
         start = time.monotonic()
@@ -96,6 +102,7 @@ class Browsers:
             if len(data) < start + size or len(data) < start:
                 break
             if data[0] == 0x81:
+                self._breaks += data[start:start + size] != b"%d" % self._heard[descriptor]
                 self._heard[descriptor] += 1
             elif data[0] == 0x88:
                 self._end(descriptor, f"close {int.from_bytes(data[start:start + 2], 'big')}")

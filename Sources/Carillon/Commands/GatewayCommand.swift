@@ -16,16 +16,21 @@ struct GatewayCommand: AsyncParsableCommand {
     @OptionGroup(title: "Where to listen") var listen: ListenOptions
     @OptionGroup(title: "Settings") var options: SettingsOptions
 
+    /// What a gateway that stops starts: takes its browsers over, and waits for the next gateway.
+    @Flag(help: .hidden) var bridge = false
+
     func run() async throws {
         let reader = try self.options.reader(self.listen.flags(for: "gateway.listen", port: 8_001))
         let process = ProcessConfiguration(reading: reader)
-        let telemetry = TelemetryConfiguration(reading: reader)
+        var telemetry = TelemetryConfiguration(reading: reader)
         let layer = LayerChoice(reading: reader)
         let configuration = GatewayConfiguration(reading: reader)
         layer.check(configuration.routes, reader)
         let gateway = GatewayProcessConfiguration(reading: reader)
         let workers = RouterConfiguration(reading: reader).workers
         try WholeConfiguration.finish(reader)
+        // The process that started it, or the next one, has the address.
+        if self.bridge { telemetry.listen = nil }
         let runtime = Runtime(label: "gateway", telemetry: telemetry, process: process)
         if !layer.isShared {
             runtime.logger.warning("The memory layer reaches only this process: nothing published elsewhere arrives")
@@ -39,7 +44,23 @@ struct GatewayCommand: AsyncParsableCommand {
         let part = GatewayPart(
             server: server, process: gateway, drainTime: configuration.drainTime,
             connectionLimit: configuration.limits.total, descriptors: runtime.descriptors, layer: layer.name,
-            logger: runtime.logger)
+            logger: runtime.logger, takeover: try self.takeover(gateway, layer, runtime))
         try await runtime.run([LayerPart(layer: channelLayer), part], reload: self.options.reloader())
+    }
+
+    private func takeover(
+        _ gateway: GatewayProcessConfiguration, _ layer: LayerChoice, _ runtime: Runtime
+    ) throws -> GatewayTakeover? {
+        guard let path = gateway.takeover, layer.isShared else {
+            if gateway.takeover != nil {
+                runtime.logger.warning(
+                    "gateway.takeover is not used: what the memory layer carries stays in this process")
+            }
+            if self.bridge { throw Failure("--bridge needs gateway.takeover and a layer with a broker") }
+            return nil
+        }
+        return GatewayTakeover(
+            path: path, wait: gateway.takeoverWait, isBridge: self.bridge, loop: runtime.group.next(),
+            logger: runtime.logger)
     }
 }

@@ -32,7 +32,22 @@ enum GatewayProcessSettings {
         "gateway.ask_limit", default: 65_536, in: 1_024...16_777_216, unit: "bytes",
         help: "Size of such an answer. A longer one counts as none.")
 
-    static let all: [any AnySetting] = [listen, socketMode, askTimeout, askLimit]
+    static let takeover = Setting(
+        "gateway.takeover", default: nil,
+        help: """
+            The path of a Unix socket at which a gateway passes its browsers on to the one that comes after it, so that a \
+            restart disconnects nobody; each gateway of a host needs its own. null sends browsers away with 1012 at a \
+            restart. It needs a layer with a broker.
+            """, example: "/run/carillon/gateway-0.takeover")
+
+    static let takeoverWait = Setting(
+        "gateway.takeover_wait", default: .seconds(10), in: .zero...(.seconds(600)),
+        help: """
+            How long a stopped gateway's browsers are served on by a bridge, a process that waits for the next gateway. \
+            Then they are sent away. 0s starts no bridge.
+            """)
+
+    static let all: [any AnySetting] = [listen, socketMode, askTimeout, askLimit, takeover, takeoverWait]
 
     static func mode(_ text: String) -> UInt32? { UInt32(text, radix: 8).flatMap { $0 <= 0o777 ? $0 : nil } }
 }
@@ -43,12 +58,16 @@ struct GatewayProcessConfiguration {
     var socketMode: UInt32
     let askTimeout: TimeAmount
     let askLimit: Int
+    let takeover: String?
+    let takeoverWait: Duration
 
     init(reading reader: SettingsReader) {
         self.socketMode = GatewayProcessSettings.mode(reader.value(GatewayProcessSettings.socketMode)) ?? 0o600
         self.listen = reader.value(GatewayProcessSettings.listen)
         self.askTimeout = TimeAmount(reader.value(GatewayProcessSettings.askTimeout))
         self.askLimit = reader.value(GatewayProcessSettings.askLimit)
+        self.takeover = reader.value(GatewayProcessSettings.takeover)
+        self.takeoverWait = reader.value(GatewayProcessSettings.takeoverWait)
     }
 
     /// How the gateway asks the workers behind `client`.
@@ -69,8 +88,22 @@ struct GatewayPart: Part {
     let descriptors: Int
     let layer: String
     let logger: Logger
+    /// `nil` when browsers are sent away at the end.
+    var takeover: GatewayTakeover?
 
     func start() async throws {
+        try await self.takeover?.take(self.server)
+        do {
+            try await self.listen()
+            try self.takeover?.offer(self.server)
+        } catch {
+            // Those who came are told to come back.
+            await self.server.drain(within: .zero)
+            throw error
+        }
+    }
+
+    private func listen() async throws {
         var addresses: [String] = []
         for address in self.process.listen {
             do {
@@ -89,5 +122,8 @@ struct GatewayPart: Part {
         }
     }
 
-    func stop() async { await self.server.drain(within: self.drainTime) }
+    func stop() async {
+        await self.takeover?.passOn()
+        await self.server.drain(within: self.drainTime)
+    }
 }

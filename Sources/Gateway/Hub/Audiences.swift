@@ -30,6 +30,8 @@ final class Audiences: Sendable {
         }
     }
 
+    var groupNames: [GroupName] { self.lists.withLock { Array($0.keys) } }
+
     /// Groups with at least one follower.
     var groupCount: Int { self.lists.withLock { $0.count } }
 }

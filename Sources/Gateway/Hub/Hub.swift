@@ -17,6 +17,8 @@ package final class Hub: GroupFeedListener {
     private let pushes: [ChannelPush]
     private let control: ControlPost
     private let log: BoundedLog
+    /// Open while browsers move to another gateway, or come from one.
+    let tap = HubTap()
 
     init(
         eventLoops: [any EventLoop], ruleSets: [RuleSet], pushes: [ChannelPush], frames: FrameBuilder, slice: Int,
@@ -61,6 +63,13 @@ package final class Hub: GroupFeedListener {
     var hearsControl: Bool { self.shards.first?.hears.load(ordering: .relaxed) == true }
 
     package func arrived(_ message: LayerMessage, in group: GroupName) {
+        // What gateways tell each other is for no browser, and no takeover's business.
+        if self.tap.isInUse, self.control.groups.contains(group) { return self.control.arrived(message) }
+        self.tap.pass(message, in: group) { self.deliver($0, in: $1) }
+    }
+
+    /// Gives a message to all who follow its group here.
+    func deliver(_ message: LayerMessage, in group: GroupName) {
         guard let lists = self.audiences.lists(of: group), let first = lists.first else {
             return self.control.arrived(message)
         }
@@ -94,6 +103,9 @@ package final class Hub: GroupFeedListener {
 
     /// Groups with followers in this process.
     package var groupCount: Int { self.audiences.groupCount }
+
+    /// Their names.
+    var groupNames: [GroupName] { self.audiences.groupNames }
 
     /// Pairs of a browser and a group it follows in this process.
     package var subscriptionCount: Int { self.audiences.subscriptions.load(ordering: .relaxed) }

@@ -33,6 +33,10 @@ package final class HubShard: @unchecked Sendable {
     private var queued: CircularBuffer<FollowerList> = .init(initialCapacity: 16)
     private var staged: CircularBuffer<Session> = .init(initialCapacity: 16)
     private var isRunning = false
+    /// Browsers are about to move to another gateway: no time passes, and nothing is read from them.
+    var isPaused = false
+    /// Who moves; see `HubShard+Takeover`.
+    var leaving: [LeavingConnection] = []
 
     init(eventLoop: any EventLoop, audiences: Audiences, slice: Int, metrics: GatewayMetrics) {
         self.eventLoop = eventLoop
@@ -252,6 +256,19 @@ package final class HubShard: @unchecked Sendable {
         if self.isRunning { self.nextTurn { self.run() } }
     }
 
+    /// Writes all that has arrived, without the pauses between slices.
+    func finishDeliveries() {
+        self.drain()
+        while let list = self.queued.popFirst() {
+            while list.hasWork { self.count(list.advance(limit: .max)) }
+            list.isQueued = false
+        }
+        while let session = self.staged.popFirst() {
+            self.count(1)
+            session.flushStaged()
+        }
+    }
+
     private func count(_ deliveries: Int) {
         if deliveries > 0 { self.metrics.deliveries.increment(by: deliveries) }
     }
@@ -260,6 +277,7 @@ package final class HubShard: @unchecked Sendable {
 
     /// A second has passed.
     func tick() {
+        guard !self.isPaused else { return }
         self.now &+= 1
         for session in self.wheel.tick() { session.timeIsUp() }
         for connection in self.handshakes.tick() { connection.timeIsUp() }
@@ -287,15 +305,9 @@ package final class HubShard: @unchecked Sendable {
     /// The layer was away: those whose route wants to know are told, a slice of them in each loop turn, and after what was
     /// said before.
     func tellGap() {
-        self.drain()
-        while let list = self.queued.popFirst() {
-            while list.hasWork { self.count(list.advance(limit: .max)) }
-            list.isQueued = false
-        }
-        while let session = self.staged.popFirst() {
-            self.count(1)
-            session.flushStaged()
-        }
+        // Those who move hear it from the gateway they move to, which follows their groups already.
+        guard !self.isPaused else { return }
+        self.finishDeliveries()
         self.tellGap(Array(self.sessions)[...])
     }
 

@@ -60,6 +60,13 @@ package struct ConnectionCounts: Sendable {
         self.byUser[user] = count + 1
     }
 
+    /// Counts a connection that another gateway has let in, whatever the limits say.
+    package mutating func restore(_ address: IPAddress?, user: String?) {
+        self.total += 1
+        if let key = address?.limitKey { self.byAddress[key, default: 0] += 1 }
+        if let user { self.byUser[user, default: 0] += 1 }
+    }
+
     /// Forgets a connection.
     ///
     /// - Parameter user: the one it was admitted with, `nil` when it never was.

@@ -22,9 +22,11 @@ package struct RateLimit: Hashable, Sendable {
 /// A token bucket of one connection, kept as the one moment when it is full again (8 bytes; the "generic cell rate
 /// algorithm" of ITU-T I.371). The clock comes in with every call.
 package struct RateMeter: Sendable {
-    private var fullAt: UInt64 = 0
+    /// Nanoseconds of the host's monotonic clock, so that another process can go on with it.
+    package private(set) var fullAt: UInt64 = 0
 
     package init() {}
+    package init(fullAt: UInt64) { self.fullAt = fullAt }
 
     /// Takes `units` out of the bucket.
     ///

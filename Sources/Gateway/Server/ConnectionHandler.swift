@@ -31,9 +31,22 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
     /// Of the request; empty before it is there.
     private var method = ""
 
-    init(context: GatewayContext, shard: HubShard) {
+    /// What a connection of another gateway goes on with.
+    ///
+    /// `@unchecked Sendable`: made by one thread, and touched by the loop that it is given to only.
+    enum Continuation: @unchecked Sendable {
+        case session(SessionInfo, SessionSnapshot)
+        /// What has come of the request's head.
+        case newcomer(ByteBuffer)
+    }
+
+    private var continuation: Continuation?
+
+    /// - Parameter continuation: for a connection that was taken over.
+    init(context: GatewayContext, shard: HubShard, continuing continuation: Continuation? = nil) {
         self.context = context
         self.shard = shard
+        self.continuation = continuation
         self.phase = .head(RequestHeadParser(limits: HeadLimits()), ByteBuffer())
     }
 
@@ -48,6 +61,21 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
     func handlerRemoved(context: ChannelHandlerContext) { self.timeoutContext = nil }
 
     // MARK: Socket events
+
+    func channelActive(context: ChannelHandlerContext) {
+        guard let continuation = self.continuation else { return }
+        self.continuation = nil
+        switch continuation {
+        case .newcomer(let head):
+            guard head.readableBytes > 0 else { return }
+            self.readHead(RequestHeadParser(limits: HeadLimits()), head, context)
+        case .session(let info, let snapshot):
+            self.handshakeIsOver()
+            let session = self.context.makeSession(info, shard: self.shard, socket: BrowserSocket(context: context))
+            self.phase = .session(session)
+            session.resume(snapshot)
+        }
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = self.unwrapInboundIn(data)
@@ -166,10 +194,10 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
         _ info: SessionInfo, _ early: ByteBuffer, first: ByteBuffer?, refusal: Refusal?,
         _ context: ChannelHandlerContext
     ) {
-        self.shard.handshakes.remove(self)
-        self.timeoutContext = nil
+        self.handshakeIsOver()
         let session = self.context.makeSession(info, shard: self.shard, socket: BrowserSocket(context: context))
         self.phase = .session(session)
+        if self.shard.isPaused { session.setReading(false) }
         if let refusal {
             session.send(info.takeOpening())
             session.sendAway(CloseCode(rawValue: refusal.closeCode), reason: refusal.closeReason)
@@ -182,6 +210,33 @@ final class ConnectionHandler: ChannelInboundHandler, WheelEntry {
         if let first { session.client?.begin(with: first) }
         var early = early
         if early.readableBytes > 0 { session.receive(&early) }
+    }
+
+    private func handshakeIsOver() {
+        self.shard.handshakes.remove(self)
+        self.timeoutContext = nil
+    }
+
+    // MARK: Takeover
+
+    /// Whether it is being found out who it is.
+    var isAdmitting: Bool { if case .admitting = self.phase { true } else { false } }
+
+    /// What has come of the head, and the socket; `nil` when the head was read already.
+    var head: (bytes: ByteBuffer, descriptor: CInt)? {
+        guard case .head(_, let input) = self.phase, let context = self.timeoutContext else { return nil }
+        return (input, BrowserSocket(context: context).descriptor)
+    }
+
+    func setReading(_ reads: Bool) {
+        guard case .head = self.phase else { return }
+        try? self.timeoutContext?.channel.syncOptions?.setOption(.autoRead, value: reads)
+    }
+
+    /// Another gateway has the socket: this copy of it goes, without a word to the browser.
+    func passOn() {
+        guard case .head = self.phase, let context = self.timeoutContext else { return }
+        self.end(context)
     }
 
     // MARK: Short answers

@@ -183,6 +183,38 @@ package final class GatewayContext: Sendable {
             subscriptions: self.hub.subscriptionCount)
     }
 
+    // MARK: Takeover
+
+    /// The session of a snapshot in this gateway's own terms.
+    ///
+    /// - Throws: for a route that is not here, and whatever else cannot be.
+    func info(for snapshot: SessionSnapshot) throws(SnapshotError) -> SessionInfo {
+        let route = self.routes.routes.first { $0.configuration.path.text == snapshot.route }
+        guard let route, route.client == nil else {
+            throw SnapshotError("there is no route \(snapshot.route)")
+        }
+        return SessionInfo(
+            route: route, plan: RouteConfiguration.Plan(groups: snapshot.groups, receiver: snapshot.receiver),
+            user: snapshot.user, address: snapshot.address.flatMap { IPAddress($0) }, isCounted: snapshot.isCounted,
+            opening: ByteBuffer(), wire: snapshot.wire, transport: nil, handshake: try snapshot.handshake?.handshake())
+    }
+
+    func tookOver(_ session: Session) {
+        if session.info.isCounted {
+            self.counts.withLock { $0.restore(session.info.address, user: session.info.user) }
+        }
+        self.metrics.takenOver.increment()
+        self.metrics.connections.increment()
+        self.log.log(.debug, "Browser taken over", metadata: session.logMetadata())
+    }
+
+    func passedOn(_ session: Session) {
+        if session.info.isCounted { self.uncount(session.info.address, user: session.info.user) }
+        self.metrics.passedOn.increment()
+        self.metrics.connections.decrement()
+        self.log.log(.debug, "Browser passed on", metadata: session.logMetadata())
+    }
+
     // MARK: Sessions
 
     func makeSession(_ info: SessionInfo, shard: HubShard, socket: BrowserSocket) -> Session {

@@ -9,8 +9,11 @@ import Synchronization
 /// A gateway: listens, or is handed sockets, and serves browsers on its event loops until it is drained.
 package final class GatewayServer: Sendable {
     private struct State {
-        var listeners: [any Channel] = []
+        var listeners: [(address: ListenAddress, channel: any Channel)] = []
         var receiver: HandoffReceiver?
+        /// From the gateway before, until `listen` wants them.
+        var inherited = ListeningSockets()
+        var offer: TakeoverOffer?
     }
 
     package let context: GatewayContext
@@ -46,7 +49,7 @@ package final class GatewayServer: Sendable {
     @discardableResult
     package func listen(on address: ListenAddress, socketMode: UInt32 = 0o600) async throws -> ListenAddress {
         let listener = try await self.bind(address)
-        self.state.withLock { $0.listeners.append(listener) }
+        self.state.withLock { $0.listeners.append((address, listener)) }
         if case .unix(let path) = address {
             guard chmod(path, socketMode) == 0 else { throw IOError(errnoCode: errno, reason: "chmod \(path)") }
             try self.receiveHandoffs(at: path + ".handoff", mode: socketMode)
@@ -67,6 +70,9 @@ package final class GatewayServer: Sendable {
             .childChannelInitializer { channel in
                 Self.initialize(channel, context: context, shards: shards)
             }
+        if let inherited = self.state.withLock({ $0.inherited.take(address) }) {
+            return try await bootstrap.withBoundSocket(inherited).get()
+        }
         switch address {
         case .tcp(let host, let port): return try await bootstrap.bind(host: host, port: port).get()
         case .unix(let path):
@@ -76,14 +82,16 @@ package final class GatewayServer: Sendable {
     }
 
     private static func initialize(
-        _ channel: any Channel, context: GatewayContext, shards: [HubShard]
+        _ channel: any Channel, context: GatewayContext, shards: [HubShard],
+        continuing continuation: ConnectionHandler.Continuation? = nil
     ) -> EventLoopFuture<Void> {
         let eventLoop = channel.eventLoop
         guard let shard = shards.first(where: { $0.eventLoop === eventLoop }) else {
             return eventLoop.makeFailedFuture(ChannelError.operationUnsupported)
         }
         do {
-            try channel.pipeline.syncOperations.addHandler(ConnectionHandler(context: context, shard: shard))
+            try channel.pipeline.syncOperations.addHandler(
+                ConnectionHandler(context: context, shard: shard, continuing: continuation))
             return eventLoop.makeSucceededVoidFuture()
         } catch {
             return eventLoop.makeFailedFuture(error)
@@ -93,9 +101,14 @@ package final class GatewayServer: Sendable {
     // MARK: Handed sockets
 
     private func receiveHandoffs(at path: String, mode: UInt32) throws {
+        let inherited = self.state.withLock { $0.inherited.takeHandoff(at: path) }
+        try self.receive(from: inherited ?? HandoffReceiver.bind(path, mode: mode))
+    }
+
+    private func receive(from sockets: ListeningSockets.Handoff) throws {
         let context = self.context
         let receiver = try HandoffReceiver(
-            path: path, mode: mode,
+            sockets,
             adopt: { [weak self] in
                 if let self { self.adopt(descriptor: $0) } else { close($0) }
             },
@@ -109,16 +122,106 @@ package final class GatewayServer: Sendable {
     /// gateway answers it with 503.
     package func adopt(descriptor: CInt) {
         self.context.metrics.handoffs.increment()
+        self.connect(descriptor, on: self.nextLoop, continuing: nil)
+            .whenFailure { [context = self.context] error in context.adoptionFailed(error) }
+    }
+
+    private var nextLoop: any EventLoop {
         let turn = self.turn.wrappingAdd(1, ordering: .relaxed).oldValue & .max
-        let loop = self.loops[turn % self.loops.count]
+        return self.loops[turn % self.loops.count]
+    }
+
+    private func connect(
+        _ descriptor: CInt, on loop: any EventLoop, continuing continuation: ConnectionHandler.Continuation?
+    ) -> EventLoopFuture<Void> {
         let context = self.context
         let shards = self.context.hub.shards
-        ClientBootstrap(group: loop)
+        return ClientBootstrap(group: loop)
             .channelOption(.maxMessagesPerRead, value: ReceiveBuffers.messagesPerRead)
             .channelOption(.recvAllocator, value: ReceiveBuffers())
-            .channelInitializer { Self.initialize($0, context: context, shards: shards) }
-            .withConnectedSocket(descriptor)
-            .whenFailure { error in context.adoptionFailed(error) }
+            .channelInitializer { Self.initialize($0, context: context, shards: shards, continuing: continuation) }
+            .withConnectedSocket(descriptor).map { _ in }
+    }
+
+    // MARK: Takeover
+
+    /// Goes on with a connection of the gateway before. From any thread, does not block.
+    ///
+    /// - Returns: done when it is served, or cannot be.
+    func adopt(descriptor: CInt, continuing continuation: ConnectionHandler.Continuation) -> EventLoopFuture<Void> {
+        let loop = self.nextLoop
+        let shard = self.context.hub.shards.first { $0.eventLoop === loop }
+        guard case .session(let info, _) = continuation, let shard else {
+            return self.connect(descriptor, on: loop, continuing: continuation)
+        }
+        let promise = loop.makePromise(of: Void.self)
+        let groups = info.plan.groups
+        loop.execute {
+            shard.acquire(groups) { error in
+                if let error {
+                    close(descriptor)
+                    return promise.fail(error)
+                }
+                self.connect(descriptor, on: loop, continuing: continuation).cascade(to: promise)
+            }
+        }
+        promise.futureResult.whenFailure { [context = self.context] error in context.adoptionFailed(error) }
+        return promise.futureResult
+    }
+
+    func inherit(_ sockets: ListeningSockets) { self.state.withLock { $0.inherited = sockets } }
+
+    func inheritedTakeover() -> CInt? {
+        self.state.withLock { state in
+            defer { state.inherited.takeover = nil }
+            return state.inherited.takeover
+        }
+    }
+
+    /// Where the gateway that comes next asks.
+    var takeoverListener: CInt? { self.state.withLock { $0.offer?.listener } }
+
+    func keep(_ offer: TakeoverOffer) { self.state.withLock { $0.offer = offer } }
+
+    /// Accepts nobody for a while. Blocks.
+    ///
+    /// - Returns: the sockets; those of listeners are still this gateway's, those of hand-offs the caller's.
+    func pauseListening() throws -> ListeningSockets {
+        let (listeners, receiver) = self.state.withLock { state in
+            defer { state.receiver = nil }
+            return (state.listeners, state.receiver)
+        }
+        var sockets = ListeningSockets()
+        for (address, channel) in listeners {
+            let descriptor = try channel.eventLoop.submit {
+                try channel.syncOptions?.setOption(.autoRead, value: false)
+                return try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: CInt.self) { $0 }
+            }.wait()
+            if let descriptor { sockets.listeners.append(.init(address: address, descriptor: descriptor)) }
+        }
+        sockets.handoff = receiver?.suspend()
+        return sockets
+    }
+
+    /// Accepts again.
+    func resumeListening(_ sockets: ListeningSockets) {
+        for (_, channel) in self.state.withLock({ $0.listeners }) {
+            channel.setOption(.autoRead, value: true).whenFailure { _ in }
+        }
+        guard let handoff = sockets.handoff else { return }
+        do {
+            try self.receive(from: handoff)
+        } catch {
+            self.context.adoptionFailed(error)
+        }
+    }
+
+    /// Another gateway accepts at them. The listeners stay open until this process ends, which is soon: NIO would remove a
+    /// Unix socket's file with them, and the other gateway goes on at that file.
+    func endListening(_ sockets: ListeningSockets) {
+        self.context.startDraining()
+        self.state.withLock { $0.listeners = [] }
+        for descriptor in (sockets.handoff.map { [$0.listener] + $0.routers } ?? []) { close(descriptor) }
     }
 
     // MARK: The end
@@ -128,12 +231,14 @@ package final class GatewayServer: Sendable {
     /// `duration` at the latest.
     package func drain(within duration: Duration) async {
         self.context.startDraining()
-        let (listeners, receiver) = self.state.withLock { state in
+        let (listeners, receiver, offer) = self.state.withLock { state in
             defer { state.listeners = [] }
-            return (state.listeners, state.receiver)
+            state.inherited.closeAll()
+            return (state.listeners, state.receiver, state.offer)
         }
+        offer?.stop()
         receiver?.stop()
-        for listener in listeners { try? await listener.close() }
+        for (_, listener) in listeners { try? await listener.close() }
         await withTaskGroup(of: Void.self) { group in
             for shard in self.context.hub.shards { group.addTask { await shard.drain(within: duration) } }
         }

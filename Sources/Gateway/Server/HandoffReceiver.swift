@@ -30,10 +30,35 @@ package final class HandoffReceiver: Sendable {
     private let listener: CInt
     private let stopSignal: CInt
     private let hasStopped = Atomic(false)
+    private let isSuspended = Atomic(false)
+    private let hasEnded = Atomic(false)
+    private let routers: Mutex<[CInt]>
     private let adopt: @Sendable (CInt) -> Void
     private let connections: @Sendable () -> Int
     /// A packet that was no hand-off, or a router that was turned away.
     private let rejected: @Sendable (String) -> Void
+
+    /// - Parameters:
+    ///   - sockets: to listen at, and routers that are connected; owned from now on.
+    ///   - adopt: takes over a stream socket; called on the receiver's thread, must not block.
+    ///   - connections: how many are open.
+    init(
+        _ sockets: ListeningSockets.Handoff, adopt: @escaping @Sendable (CInt) -> Void,
+        connections: @escaping @Sendable () -> Int,
+        rejected: @escaping @Sendable (String) -> Void
+    ) throws {
+        self.path = sockets.path
+        self.adopt = adopt
+        self.connections = connections
+        self.rejected = rejected
+        self.listener = sockets.listener
+        self.routers = Mutex(sockets.routers)
+        self.stopSignal = cdescriptors_eventfd()
+        guard self.stopSignal >= 0 else {
+            for descriptor in [sockets.listener] + sockets.routers { Glibc.close(descriptor) }
+            throw IOError(errnoCode: errno, reason: "eventfd")
+        }
+    }
 
     /// Binds the socket; an old socket file that nobody listens on is replaced.
     ///
@@ -41,21 +66,12 @@ package final class HandoffReceiver: Sendable {
     ///   - mode: permissions of the socket file, for example `0o660` when router and gateway share a group.
     ///   - adopt: takes over a stream socket; called on the receiver's thread, must not block.
     ///   - connections: how many are open.
-    package init(
+    package convenience init(
         path: String, mode: UInt32, adopt: @escaping @Sendable (CInt) -> Void,
         connections: @escaping @Sendable () -> Int = { 0 },
         rejected: @escaping @Sendable (String) -> Void
     ) throws {
-        self.path = path
-        self.adopt = adopt
-        self.connections = connections
-        self.rejected = rejected
-        self.listener = try Self.bind(path, mode: mode)
-        self.stopSignal = cdescriptors_eventfd()
-        guard self.stopSignal >= 0 else {
-            Glibc.close(self.listener)
-            throw IOError(errnoCode: errno, reason: "eventfd")
-        }
+        try self.init(try Self.bind(path, mode: mode), adopt: adopt, connections: connections, rejected: rejected)
     }
 
     /// Starts the thread. Called once.
@@ -69,6 +85,22 @@ package final class HandoffReceiver: Sendable {
     package func stop() {
         guard !self.hasStopped.exchange(true, ordering: .relaxed) else { return }
         unlink(self.path)
+        self.wake()
+    }
+
+    /// Takes no more and ends, and leaves the sockets open. Blocks until the thread has ended.
+    ///
+    /// - Returns: the sockets, which are the caller's; `nil` when it was stopped before.
+    func suspend() -> ListeningSockets.Handoff? {
+        guard !self.hasStopped.exchange(true, ordering: .relaxed) else { return nil }
+        self.isSuspended.store(true, ordering: .releasing)
+        self.wake()
+        while !self.hasEnded.load(ordering: .acquiring) { usleep(1_000) }
+        return ListeningSockets.Handoff(
+            path: self.path, listener: self.listener, routers: self.routers.withLock { $0 })
+    }
+
+    private func wake() {
         var one: UInt64 = 1
         _ = write(self.stopSignal, &one, MemoryLayout<UInt64>.size)
     }
@@ -76,11 +108,17 @@ package final class HandoffReceiver: Sendable {
     // MARK: The thread
 
     private func run() {
-        var routers: [CInt] = []
+        var routers = self.routers.withLock { $0 }
         var isPaused = false
         var nextReport = NIODeadline.now()
         defer {
-            for descriptor in routers + [self.listener, self.stopSignal] { Glibc.close(descriptor) }
+            if self.isSuspended.load(ordering: .acquiring) {
+                self.routers.withLock { $0 = routers }
+            } else {
+                for descriptor in routers + [self.listener] { Glibc.close(descriptor) }
+            }
+            Glibc.close(self.stopSignal)
+            self.hasEnded.store(true, ordering: .releasing)
         }
         while true {
             // A negative descriptor is passed over.
@@ -164,7 +202,7 @@ package final class HandoffReceiver: Sendable {
         return getsockopt(descriptor, SOL_SOCKET, name, &value, &size) == 0 ? value : nil
     }
 
-    private static func bind(_ path: String, mode: UInt32) throws -> CInt {
+    static func bind(_ path: String, mode: UInt32) throws -> ListeningSockets.Handoff {
         guard let address = UnixSocketAddress(path: path) else {
             throw IOError(
                 errnoCode: ENAMETOOLONG,
@@ -180,6 +218,6 @@ package final class HandoffReceiver: Sendable {
             Glibc.close(descriptor)
             throw error
         }
-        return descriptor
+        return ListeningSockets.Handoff(path: path, listener: descriptor, routers: [])
     }
 }

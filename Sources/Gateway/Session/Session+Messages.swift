@@ -25,11 +25,13 @@ extension Session {
     private func ask(_ message: BrowserMessage, _ target: String) {
         guard let handshake = self.info.handshake else { return }
         let loop = self.shard.eventLoop
+        self.questions += 1
         self.context.ask(AskRequest(message, to: target, for: handshake), loop).hop(to: loop).assumeIsolated()
             .whenComplete { [weak self] result in self?.answered(result) }
     }
 
     private func answered(_ result: Result<AskAnswer, any Error>) {
+        self.questions -= 1
         switch result {
         case .success(let answer) where (200...299).contains(answer.status):
             guard answer.body.readableBytes > 0 else { return }

@@ -8,7 +8,7 @@ import Telemetry
 /// The decisions are made by values: `OutboundQueue` (what is sent when), `WebSocketParser` (what was said), the route
 /// (what it means). The session carries them out.
 final class Session: WheelEntry {
-    private enum Phase {
+    enum Phase {
         case open
         /// Our close frame is out, or waits to be; nothing of the application is sent any more.
         case closing
@@ -18,11 +18,11 @@ final class Session: WheelEntry {
     // What a delivery touches stands first and together: with thousands of browsers it comes from memory each time, and
     // this is one cache line instead of four.
     let shard: HubShard
-    private var socket: BrowserSocket
-    private var phase = Phase.open
+    var socket: BrowserSocket
+    var phase = Phase.open
     /// Seconds of the shard's clock.
-    private var spoken: Int
-    private var queue = OutboundQueue.writable
+    var spoken: Int
+    var queue = OutboundQueue.writable
 
     let id: UInt64
     let info: SessionInfo
@@ -34,23 +34,26 @@ final class Session: WheelEntry {
     var memberships: [Membership] = []
 
     private var staged = ByteBuffer()
-    private var parser: WebSocketParser?
-    private var input = ByteBuffer()
-    private var meter = RateMeter()
+    // Not private: `Session+Takeover` says where a session stands, and goes on there.
+    var parser: WebSocketParser?
+    var input = ByteBuffer()
+    var meter = RateMeter()
 
     /// Second of the shard's clock when the next ping or comment is due, or the pong was.
-    private var beat = 0
+    var beat = 0
     /// A ping is out, and the time for its answer has not run off.
-    private var awaitsPong = false
+    var awaitsPong = false
     /// Whether anything came since the last ping. A flag and not a time: an answer often comes within the same second.
-    private var hasAnswered = false
+    var hasAnswered = false
     private var closesWhenDrained = false
     /// Whether it was counted among the connected.
-    private var hasBegun = false
+    var hasBegun = false
     /// Where the route hands messages to workers behind the layer.
     private(set) var bridge: WorkerBridge?
     /// Where browsers choose their channels themselves.
     private(set) var client: ClientSession?
+    /// Questions to workers whose answers have not come.
+    var questions = 0
 
     /// - Parameter parser: what reads the browser's frames; `nil` for an event stream, which says nothing.
     init(
@@ -282,7 +285,7 @@ final class Session: WheelEntry {
 
     /// Wakes the session after so many seconds for the next beat (a ping, a comment, the end of a wait for a pong), or
     /// before that when it will have been idle for too long.
-    private func wait(_ seconds: Int) {
+    func wait(_ seconds: Int) {
         self.beat = self.shard.now + seconds
         let expiry = self.client?.deadline.map { $0 - self.shard.now }
         self.shard.wheel.set(self, after: min(seconds, self.idleRemaining ?? seconds, expiry ?? seconds))

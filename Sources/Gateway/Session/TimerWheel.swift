@@ -47,6 +47,9 @@ struct TimerWheel<Entry: WheelEntry> {
         last.wheelPlace?.index = place.index
     }
 
+    /// All that are in it, in no order.
+    var entries: [Entry] { self.slots.flatMap { Array($0) } }
+
     /// One second has passed: those whose time has come, taken out.
     mutating func tick() -> ContiguousArray<Entry> {
         self.now = (self.now &+ 1) % self.slots.count

@@ -5,6 +5,9 @@ package struct MaskingKey: Sendable, Equatable {
     /// In the order of the wire, first byte lowest.
     package let word: UInt32
 
+    /// - Parameter word: in the order of the wire, first byte lowest.
+    init(word: UInt32) { self.word = word }
+
     package init(_ bytes: (UInt8, UInt8, UInt8, UInt8)) {
         self.word = UInt32(bytes.0) | UInt32(bytes.1) << 8 | UInt32(bytes.2) << 16 | UInt32(bytes.3) << 24
     }

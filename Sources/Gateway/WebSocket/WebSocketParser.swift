@@ -24,7 +24,7 @@ package struct WebSocketParser: Sendable {
         package let reason: String
     }
 
-    private struct Head {
+    struct Head {
         var opcode: WebSocketOpcode
         var isFinal: Bool
         var mask: MaskingKey?
@@ -33,7 +33,7 @@ package struct WebSocketParser: Sendable {
     }
 
     /// A message whose last fragment has not come, or whose first frame is still being read.
-    private struct Message {
+    struct Message {
         var isText: Bool
         var isCompressed: Bool
         var payload = ByteBuffer()
@@ -48,9 +48,10 @@ package struct WebSocketParser: Sendable {
     private let messageLimit: Int
     /// Inflates compressed messages; `nil` when compression was not agreed on.
     private let inflater: Inflater?
-    private var head: Head?
-    private var message: Message?
-    private var control = ByteBuffer()
+    // Not private, so that `WebSocketParser+Snapshot` can say where the parser stands.
+    var head: Head?
+    var message: Message?
+    var control = ByteBuffer()
 
     /// - Parameters:
     ///   - messageLimit: bytes of one message, after inflating.

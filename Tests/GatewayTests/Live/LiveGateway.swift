@@ -15,10 +15,12 @@ import Testing
 ///   - change: of a configuration with the routes of `LiveGateway.routes`.
 ///   - loops: event loops of the gateway.
 ///   - runsClock: whether seconds pass by themselves; else by `passSeconds`.
+///   - predecessor: the path at which a gateway waits that this one takes over from.
 ///   - ask: how workers are asked, on the gateway's event loops.
 func withGateway(
     _ change: (inout GatewayConfiguration) throws -> Void = { _ in }, layer: any ChannelLayer = MemoryLayer(),
-    loops: Int = 2, runsClock: Bool = false, ask: ((any EventLoopGroup) -> AskWorker)? = nil,
+    loops: Int = 2, runsClock: Bool = false, takingOver predecessor: String? = nil,
+    ask: ((any EventLoopGroup) -> AskWorker)? = nil,
     _ body: (LiveGateway) async throws -> Void
 ) async throws {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
@@ -27,7 +29,8 @@ func withGateway(
     // The first ping comes at a random moment: never within a test that does not ask for it.
     configuration.session.pingInterval = Int(Int32.max)
     try change(&configuration)
-    let gateway = try await LiveGateway(configuration, layer, group, ask: ask?(group), runsClock: runsClock)
+    let gateway = try await LiveGateway(
+        configuration, layer, group, ask: ask?(group), runsClock: runsClock, predecessor)
     let outcome: Result<Void, any Error>
     do {
         outcome = .success(try await body(gateway))
@@ -74,12 +77,13 @@ struct LiveGateway: Sendable {
 
     fileprivate init(
         _ configuration: GatewayConfiguration, _ layer: any ChannelLayer, _ group: any EventLoopGroup, ask: AskWorker?,
-        runsClock: Bool
+        runsClock: Bool, _ predecessor: String?
     ) async throws {
         self.layer = layer
         self.server = try GatewayServer(
             configuration: configuration, layer: layer, eventLoopGroup: group, ask: ask, logger: self.log.logger,
             metrics: GatewayMetrics(factory: self.registry), runsClock: runsClock)
+        if let predecessor { #expect(try await self.server.takeOver(at: predecessor) != nil) }
         let address = try await self.server.listen(on: .tcp(host: "127.0.0.1", port: 0))
         guard case .tcp(_, let port) = address else { throw ChannelError.operationUnsupported }
         self.port = port

@@ -1,0 +1,128 @@
+import ChannelLayer
+import Glibc
+import NIOCore
+import NIOPosix
+import Testing
+
+@testable import Gateway
+
+/// A gateway that passes its browsers on to another one, over a layer that both hear.
+@Suite(.timeLimit(.minutes(2))) struct TakeoverLiveTests {
+    private static func quick(_ configuration: inout GatewayConfiguration) {
+        configuration.takeoverSkew = .milliseconds(100)
+    }
+
+    private static func path() -> String { "/tmp/takeover-\(getpid())-\(UInt32.random(in: 0 ... .max)).sock" }
+
+    /// Publishes numbers from 0 on until it is stopped, and gives back how many.
+    private static func numbers(_ gateway: LiveGateway, to group: String) -> Task<Int, any Error> {
+        Task {
+            var number = 0
+            while !Task.isCancelled {
+                try await gateway.publish("\(number)", to: group)
+                number += 1
+                try? await Task.sleep(for: .milliseconds(1))
+            }
+            return number
+        }
+    }
+
+    @Test func browsersMoveWhileMessagesFlowAndMissNone() async throws {
+        let layer = MemoryLayer()
+        let path = Self.path()
+        try await withGateway(Self.quick, layer: layer) { old in
+            let browsers = try await old.open(30, "/channels/groups/news")
+            let shared = try await old.open("/channels/pairs/news/other")
+            let stream = try await old.stream("/channels/groups/news")
+            let publisher = Self.numbers(old, to: "news")
+            let (isDone, done) = AsyncStream.makeStream(of: Void.self)
+            try old.server.offerTakeover(at: path) { done.finish() }
+            try await withGateway(Self.quick, layer: layer, takingOver: path) { new in
+                for await _ in isDone {}
+                publisher.cancel()
+                let count = try await publisher.value
+                for browser in browsers + [shared] {
+                    for number in 0..<count { #expect(try await browser.nextText() == "\(number)") }
+                }
+                for number in 0..<count {
+                    #expect(try await stream.block()?.hasSuffix("data: \(number)") == true)
+                }
+                // And they hear what comes now, once.
+                try await new.publish("\"last\"", to: "news")
+                for browser in browsers + [shared] { #expect(try await browser.nextText() == "\"last\"") }
+                #expect(new.metric("carillon_gateway_connections") == 32)
+                #expect(old.metric("carillon_gateway_connections") == 0)
+                #expect(new.metric("carillon_gateway_takeover_misses_total") == 0)
+                #expect(new.server.context.census.connections == 32)
+            }
+        }
+    }
+
+    @Test func aFrameAndARequestThatHaveHalfComeGoOn() async throws {
+        let layer = MemoryLayer()
+        let path = Self.path()
+        try await withGateway(Self.quick, layer: layer) { old in
+            let browser = try await old.open()
+            let zero: [UInt8] = [0, 0, 0, 0]
+            try await browser.send([0x81, 0x85] + zero + Array("he".utf8))
+            let newcomer = try await old.connect()
+            let request = LiveBrowser.handshake("/channels/echo/")
+            try await newcomer.send(String(request.prefix(40)))
+            // It has both once it has answered what came later.
+            let other = try await old.open()
+            try await other.send([0x81, 0x81] + zero + Array("x".utf8))
+            #expect(try await other.nextText() == "x")
+            let (isDone, done) = AsyncStream.makeStream(of: Void.self)
+            try old.server.offerTakeover(at: path) { done.finish() }
+            try await withGateway(Self.quick, layer: layer, takingOver: path) { _ in
+                for await _ in isDone {}
+                try await browser.send(Array("llo".utf8))
+                #expect(try await browser.nextText() == "hello")
+                try await newcomer.send(String(request.dropFirst(40)))
+                #expect(try await newcomer.head().hasPrefix("HTTP/1.1 101 "))
+            }
+        }
+    }
+
+    /// A new gateway that dies when it has all, and one that speaks another version.
+    @Test func whenTheNewOneFailsTheOldOneGoesOn() async throws {
+        let layer = MemoryLayer()
+        let path = Self.path()
+        try await withGateway(Self.quick, layer: layer) { old in
+            let browser = try await old.open("/channels/groups/news")
+            try old.server.offerTakeover(at: path) {}
+            let publisher = Self.numbers(old, to: "news")
+            let answer = try await NIOThreadPool.singleton.runIfActive { () -> TakeoverMessage in
+                let link = try #require(try TakeoverLink.connect(to: path))
+                try link.send(.hello(version: 1))
+                while try link.receive().0 != .groupsEnd {}
+                try link.send(.following)
+                while true {
+                    let (message, descriptor) = try link.receive()
+                    if descriptor >= 0 { close(descriptor) }
+                    if message == .end { break }
+                }
+                return .end
+            }
+            #expect(answer == .end)
+            let other = try await NIOThreadPool.singleton.runIfActive { () -> String in
+                let link = try #require(try TakeoverLink.connect(to: path))
+                try link.send(.hello(version: 999))
+                do {
+                    _ = try link.receive()
+                    return ""
+                } catch {
+                    return "\(error)"
+                }
+            }
+            #expect(other.contains("version 999"))
+            publisher.cancel()
+            for number in 0..<(try await publisher.value) { #expect(try await browser.nextText() == "\(number)") }
+            let late = try await old.open("/channels/groups/news")
+            try await old.publish("\"after\"", to: "news")
+            #expect(try await browser.nextText() == "\"after\"")
+            #expect(try await late.nextText() == "\"after\"")
+            #expect(old.metric("carillon_gateway_failed_takeovers_total") == 2)
+        }
+    }
+}

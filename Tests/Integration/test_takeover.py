@@ -1,0 +1,163 @@
+"""A gateway that is restarted passes its browsers on: nobody is disconnected, and no message is lost or comes twice."""
+
+import os
+import resource
+import signal
+import threading
+import time
+
+import pytest
+
+from crowd import Crowd
+from servers import Carillon
+from sites import Site
+from sockets import EventStream, WebSocket
+from waiting import wait_for
+
+MANY = 10_000
+NEWS = {"path": "/channels/news/", "authenticate": "anonymous", "groups": ["news"]}
+TALK = {"path": "/channels/talk/{room}", "authenticate": "anonymous", "groups": ["talk-{room}", "all"],
+        "receive": {"group": "talk-{room}"}}
+
+
+class Numbers:
+    """Publishes 0, 1, 2, … to the group `news`, until it is stopped; `count` is how many."""
+
+    def __init__(self, worker, pause=0.02):
+        self.count = 0
+        self._stopped = threading.Event()
+        self._pause = pause
+        self._thread = threading.Thread(target=self._run, args=(worker,))
+        self._thread.start()
+
+    def _run(self, worker):
+        while not self._stopped.is_set():
+            worker.publish("news", self.count)
+            self.count += 1
+            self._stopped.wait(self._pause)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stopped.set()
+        self._thread.join()
+
+
+def broker(request, which, unique):
+    """The layer's settings, with names that no other test has."""
+    if which == "redis":
+        config = {"hosts": [request.getfixturevalue("redis").url], "prefix": unique, "capacity": 10_000}
+    else:
+        config = {"host": request.getfixturevalue("rabbitmq").url, "groups_exchange": unique}
+    return {"backend": which, "config": config}
+
+
+def made(servers, layer, **more):
+    """A site whose gateway passes on."""
+    folder = servers.new_folder()
+    gateway = {"ping_interval": "1h", "takeover": str(folder / "takeover"), **more}
+    return Site(servers, routes=[NEWS, TALK], layer=layer, more={"gateway": gateway})
+
+
+@pytest.fixture
+def layer(request, redis, unique):
+    return broker(request, "redis", unique)
+
+
+@pytest.mark.parametrize("which", ["redis", "rabbitmq"])
+def test_a_restart_disconnects_nobody_and_loses_nothing(servers, request, unique, which):
+    site = made(servers, broker(request, which, unique))
+    url = site.router.websocket_url("/channels/talk/hall")
+    with Crowd(site.router.port, "/channels/news/") as crowd, EventStream(site.address + "/channels/news/") as stream, \
+            WebSocket(url) as talker:
+        crowd.connect(500)
+        with Numbers(site.worker) as numbers:
+            wait_for(lambda: numbers.count > 20, "numbers are published")
+            for _ in range(2):
+                # As supervisord does: the new process is started when the old one has ended.
+                site.gateway.restart()
+                talker.send('"still here"')
+                assert talker.json() == "still here"
+                before = numbers.count
+                wait_for(lambda: numbers.count > before + 20, "numbers go on")
+        answer = crowd.ask(f"numbers {numbers.count}")
+        assert (answer["heard"], answer["ends"], answer["breaks"]) == (500, {}, 0), answer
+        assert [stream.json() for _ in range(numbers.count)] == list(range(numbers.count))
+        assert site.gateway.metric("carillon_gateway_taken_over_total") == 502
+        assert site.gateway.metric("carillon_gateway_takeover_misses_total") == 0
+        # Newcomers come in as ever, and hear with the others.
+        with site.browser("/channels/talk/hall") as late:
+            late.send('"hello"')
+            assert late.json() == talker.json() == "hello"
+
+
+def test_ten_thousand_browsers_move(servers, layer):
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    assert limit >= MANY + 1_000, f"a process here may open {limit} files, wanted {MANY + 1_000}: raise ulimit -Hn"
+    site = made(servers, layer)
+    with Crowd(site.router.port, "/channels/news/") as crowd:
+        crowd.connect(MANY)
+        with Numbers(site.worker, pause=0.2) as numbers:
+            start = time.monotonic()
+            site.gateway.restart()
+            seconds = time.monotonic() - start
+            before = numbers.count
+            wait_for(lambda: numbers.count > before + 5, "numbers go on")
+        answer = crowd.ask(f"numbers {numbers.count}")
+        assert (answer["heard"], answer["ends"], answer["breaks"]) == (MANY, {}, 0), answer
+        assert site.gateway.metric("carillon_gateway_taken_over_total") == MANY
+    print(f"{MANY} browsers moved twice within {seconds:.1f} s, {numbers.count} messages to each")
+
+
+def test_without_a_next_gateway_browsers_are_sent_away_by_the_bridge(servers, layer):
+    site = made(servers, layer, takeover_wait="300ms")
+    with site.browser("/channels/news/") as browser:
+        assert site.gateway.stop() == 0
+        assert browser.close_code()[0] == 1012
+
+
+def bridge_of(gateway):
+    """The process id of the bridge that a gateway has told of."""
+    lines = [line for line in gateway.log_text().splitlines() if "Passing browsers on to a bridge" in line]
+    return lines and int(lines[-1].split("pid=")[1].split()[0])
+
+
+def test_when_the_new_one_is_killed_the_old_one_keeps_serving(servers, layer):
+    site = made(servers, layer)
+    with site.browser("/channels/news/") as browser:
+        # A second gateway at the same path takes over, and is killed while the groups are heard by both.
+        other = servers.make(
+            Carillon, "gateway", None, "--settings", str(site.path), "--unix-socket", str(site.folder / "other.sock"))
+        with Numbers(site.worker) as numbers:
+            other.start(wait=False)
+            failed = "carillon_gateway_failed_takeovers_total"
+            # Stopped at some moment of it; the old one notices by the end of the connection.
+            wait_for(lambda: connected(site), "the takeover has begun")
+            other.kill()
+            wait_for(lambda: site.gateway.metric(failed) == 1, "the takeover has failed")
+        assert [browser.json() for _ in range(numbers.count)] == list(range(numbers.count))
+        with site.browser("/channels/news/") as late:
+            site.worker.publish("news", "more")
+            assert browser.json() == late.json() == "more"
+
+
+def connected(site):
+    """Whether somebody is connected to the gateway's takeover socket."""
+    path = site.settings["gateway"]["takeover"]
+    with open("/proc/net/unix") as sockets:
+        return sum(line.rstrip().endswith(path) for line in sockets) > 1
+
+
+def test_when_the_bridge_is_killed_browsers_come_back(servers, layer):
+    site = made(servers, layer, takeover_wait="60s")
+    with site.browser("/channels/news/") as browser:
+        site.gateway.stop()
+        bridge = bridge_of(site.gateway)
+        assert bridge
+        os.kill(bridge, signal.SIGKILL)
+        assert browser.close_code()[0] == 1006
+    site.gateway.start()
+    with site.browser("/channels/news/") as browser:
+        site.worker.publish("news", 1)
+        assert browser.json() == 1
