@@ -56,7 +56,8 @@ def broker(request, which, unique):
 def made(servers, layer, **more):
     """A site whose gateway passes on."""
     folder = servers.new_folder()
-    gateway = {"ping_interval": "1h", "takeover": str(folder / "takeover"), **more}
+    # The crowd answers no pings.
+    gateway = {"ping_interval": "1h", "pong_timeout": "1h", "takeover": str(folder / "takeover"), **more}
     return Site(servers, routes=[NEWS, TALK], layer=layer, more={"gateway": gateway})
 
 

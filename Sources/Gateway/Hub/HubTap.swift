@@ -95,8 +95,8 @@ final class HubTap: Sendable {
         self.mode.withLock { mode in
             if case .holding(let held) = mode { for arrival in held { deliver(arrival.message, arrival.group) } }
             mode = .closed
+            self.isOpen.store(false, ordering: .sequentiallyConsistent)
         }
-        self.isOpen.store(false, ordering: .sequentiallyConsistent)
     }
 
     // MARK: The new gateway
@@ -119,12 +119,17 @@ final class HubTap: Sendable {
     /// - Returns: how many messages the old gateway has delivered that never came here.
     @discardableResult
     func finish() -> Int {
-        let missing = self.mode.withLock { mode in
-            defer { mode = .closed }
-            if case .joined(let seam) = mode { return seam.missing }
-            return 0
+        self.mode.withLock { mode in
+            let missing: Int
+            switch mode {
+            case .joined(let seam): missing = seam.missing
+            case .recording: missing = 0
+            // Its browsers are on their way to yet another gateway.
+            case .closed, .noting, .holding: return 0
+            }
+            mode = .closed
+            self.isOpen.store(false, ordering: .sequentiallyConsistent)
+            return missing
         }
-        self.isOpen.store(false, ordering: .sequentiallyConsistent)
-        return missing
     }
 }
