@@ -19,6 +19,8 @@ package final class Hub: GroupFeedListener {
     private let log: BoundedLog
     /// Open while browsers move to another gateway, or come from one.
     let tap = HubTap()
+    /// Counts each time the layer was lost, and each time it came back.
+    let interruptions = Atomic(0)
 
     init(
         eventLoops: [any EventLoop], ruleSets: [RuleSet], pushes: [ChannelPush], frames: FrameBuilder, slice: Int,
@@ -92,12 +94,18 @@ package final class Hub: GroupFeedListener {
     }
 
     package func feedInterrupted(_ reason: LayerError) {
+        self.interruptions.wrappingAdd(1, ordering: .relaxed)
         self.metrics.feedInterruptions.increment()
         self.log.log(.warning, "The layer was lost; browsers may miss messages", metadata: [LogKey.error: "\(reason)"])
     }
 
     package func feedRestored() {
         self.log.log(.notice, "The layer is back; all groups are followed again")
+        self.interruptions.wrappingAdd(1, ordering: .relaxed)
+        self.tellGap()
+    }
+
+    func tellGap() {
         for shard in self.shards { shard.eventLoop.execute { shard.tellGap() } }
     }
 

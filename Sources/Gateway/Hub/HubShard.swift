@@ -35,6 +35,8 @@ package final class HubShard: @unchecked Sendable {
     private var isRunning = false
     /// Browsers are about to move to another gateway: no time passes, and nothing is read from them.
     var isPaused = false
+    /// The layer was away meanwhile.
+    var owesGap = false
     /// Who moves; see `HubShard+Takeover`.
     var leaving: [LeavingConnection] = []
 
@@ -305,8 +307,11 @@ package final class HubShard: @unchecked Sendable {
     /// The layer was away: those whose route wants to know are told, a slice of them in each loop turn, and after what was
     /// said before.
     func tellGap() {
-        // Those who move hear it from the gateway they move to, which follows their groups already.
-        guard !self.isPaused else { return }
+        // Which the takeover does not survive.
+        guard !self.isPaused else {
+            self.owesGap = true
+            return
+        }
         self.finishDeliveries()
         self.tellGap(Array(self.sessions)[...])
     }

@@ -28,6 +28,8 @@ extension HubShard {
         self.isPaused = false
         self.leaving = []
         self.setReading(true)
+        if self.owesGap { self.tellGap() }
+        self.owesGap = false
     }
 
     private func setReading(_ reads: Bool) {

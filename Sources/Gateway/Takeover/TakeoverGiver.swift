@@ -26,11 +26,16 @@ struct TakeoverGiver {
             try? self.link.send(.abort(reason: "\(fault)"))
             throw fault
         }
+        let interruptions = self.hub.interruptions.load(ordering: .relaxed)
         let sockets = try self.server.pauseListening()
         do {
             try self.wait { !$0.isAdmitting }
             try self.offer(sockets)
             let (moving, refused) = try self.move()
+            // What this gateway did not hear cannot be told from what the other one alone has heard.
+            guard self.hub.interruptions.load(ordering: .relaxed) == interruptions else {
+                throw TakeoverLink.Fault("the layer was away meanwhile")
+            }
             try self.link.send(.commit)
             // From here on the other gateway has them.
             let count = try self.passOn(moving, but: refused)

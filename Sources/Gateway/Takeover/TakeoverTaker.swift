@@ -15,6 +15,7 @@ final class TakeoverTaker {
     private var refused: [UInt32] = []
     private var log: [HeardMessage] = []
     private var cut: UInt64 = 0
+    private var interruptions = 0
 
     private var hub: Hub { self.server.context.hub }
 
@@ -47,10 +48,12 @@ final class TakeoverTaker {
             throw TakeoverLink.Fault("the gateway that runs speaks version \(version) of takeovers")
         }
         while try self.takeOffer() {}
+        self.interruptions = self.hub.interruptions.load(ordering: .relaxed)
         self.hub.tap.startRecording(skew: self.server.context.takeoverSkew)
         try self.follow()
         try self.link.send(.following)
         while try self.takeBrowser() {}
+        guard !self.wasInterrupted else { throw TakeoverLink.Fault("the layer was away meanwhile") }
         try self.link.send(.prepared(refused: self.refused))
     }
 
@@ -151,11 +154,15 @@ final class TakeoverTaker {
         if let loop = self.hub.shards.first?.eventLoop { try? EventLoopFuture.andAllComplete(futures, on: loop).wait() }
         let hub = self.hub
         hub.tap.join(self.log, cut: self.cut) { hub.deliver($0, in: $1) }
+        // Nobody was here to be told.
+        if self.wasInterrupted { hub.tellGap() }
         self.releaseGroups()
         let context = self.server.context
         let delay = TimeAmount.nanoseconds(Int64(clamping: context.takeoverSkew &* 4))
         hub.shards.first?.eventLoop.run(after: delay) { context.takeoverEnded(missing: hub.tap.finish()) }
     }
+
+    private var wasInterrupted: Bool { self.hub.interruptions.load(ordering: .relaxed) != self.interruptions }
 
     private func releaseGroups() {
         guard self.isHoldingGroups, let shard = self.hub.shards.first else { return }
