@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 ssize_t cdescriptors_send_descriptor(int socket, const void *bytes, size_t length, int descriptor) {
@@ -56,6 +57,8 @@ ssize_t cdescriptors_receive_descriptor(int socket, void *bytes, size_t capacity
     }
     return received;
 }
+
+int cdescriptors_open_process(int process) { return (int)syscall(SYS_pidfd_open, process, 0); }
 
 int cdescriptors_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
 

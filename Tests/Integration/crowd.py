@@ -6,6 +6,7 @@ Told by lines on standard input, it answers each with a line of JSON:
     hear N      waits until each has N messages in all: how many heard so many, and the seconds since the line
     numbers N   waits until each has N messages in all that are the numbers from 0 on, each once and in order: how many
                 have heard so many, and how many heard another number than they had to
+    rest N      waits until each that is open still has N messages in all: how many are open, and the breaks as above
     closed      waits until all are closed by the other side: how many, and what they were told
 """
 
@@ -64,6 +65,11 @@ class Browsers:
 
     def numbers(self, count):
         return {**self.hear(count), "breaks": self._breaks}
+
+    def rest(self, count):
+        self._until(lambda: all(self._heard[descriptor] >= count for descriptor in self._sockets))
+        return {"open": len(self._sockets), "breaks": self._breaks,
+                "heard": sum(self._heard[descriptor] >= count for descriptor in self._sockets)}
 
     def closed(self):
         start = time.monotonic()

@@ -1,8 +1,10 @@
 """Deploys that nobody notices: routers, gateways and workers that are restarted or die while browsers come and ask."""
 
 import pathlib
+import resource
 import subprocess
 import threading
+import time
 
 from processes import free_port
 from crowd import Crowd
@@ -12,6 +14,7 @@ from sockets import ask
 from waiting import wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
+MANY = 10_000
 
 
 class Askers:
@@ -74,6 +77,28 @@ def test_routers_are_restarted_and_no_connection_is_refused_or_lost(servers):
     # Nobody is left to take over from.
     site.router.start()
     assert ask("GET", site.address + "/nothing").status == 404
+
+
+def test_ten_thousand_browsers_do_not_notice_that_a_router_is_restarted(servers):
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    assert limit >= MANY + 1_000, f"a process here may open {limit} files, wanted {MANY + 1_000}: raise ulimit -Hn"
+    takeover = servers.new_folder() / "routers.sock"
+    # The crowd answers no pings.
+    quiet = {"ping_interval": "1h", "pong_timeout": "1h"}
+    site = Site(servers, more={"router": {"takeover": str(takeover)}, "gateway": quiet})
+    other = servers.start(Carillon, "router", None, "--settings", str(site.path), "--port", str(site.router.port))
+    with Crowd(site.router.port, "/channels/talk/hall") as crowd, Askers(lambda: greets(site)) as askers:
+        crowd.connect(MANY)
+        start = time.monotonic()
+        for router in (site.router, other):
+            askers.go_on(5)
+            assert router.restart().is_running
+        askers.go_on(5)
+        seconds = time.monotonic() - start
+        with site.browser("/channels/talk/hall") as speaker:
+            speaker.send('"still here"')
+        assert crowd.ask("hear 1") | {"seconds": 0} == {"heard": MANY, "seconds": 0, "ends": {}}
+    print(f"both routers were restarted within {seconds:.1f} s, with {MANY} browsers and {len(askers.answers)} newcomers")
 
 
 def connections(gateway):

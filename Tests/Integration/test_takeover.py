@@ -3,12 +3,15 @@
 import os
 import resource
 import signal
+import ssl
 import threading
 import time
 
 import pytest
 
+from certificates import Authority
 from crowd import Crowd
+from processes import free_port
 from servers import Carillon
 from sites import Site
 from sockets import EventStream, WebSocket
@@ -18,6 +21,16 @@ MANY = 10_000
 NEWS = {"path": "/channels/news/", "authenticate": "anonymous", "groups": ["news"]}
 TALK = {"path": "/channels/talk/{room}", "authenticate": "anonymous", "groups": ["talk-{room}", "all"],
         "receive": {"group": "talk-{room}"}}
+ASK = {"path": "/channels/ask/", "authenticate": "anonymous", "receive": {"worker": "/echo"}}
+HAND = {"path": "/channels/hand/", "authenticate": "anonymous", "receive": {"layer": "hand"}}
+
+# What answers those who ask.
+ECHO = """
+def application(environ, start_response):
+    start_response("200 OK", [])
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    return [environ.get("HTTP_COOKIE", "").encode() + b" " + body]
+"""
 
 
 class Numbers:
@@ -53,12 +66,51 @@ def broker(request, which, unique):
     return {"backend": which, "config": config}
 
 
-def made(servers, layer, **more):
+def made(servers, layer, routes=(NEWS, TALK), upstreams=None, **more):
     """A site whose gateway passes on."""
     folder = servers.new_folder()
     # The crowd answers no pings.
     gateway = {"ping_interval": "1h", "pong_timeout": "1h", "takeover": str(folder / "takeover"), **more}
-    return Site(servers, routes=[NEWS, TALK], layer=layer, more={"gateway": gateway})
+    return Site(
+        servers, routes=routes, layer=layer, more={"gateway": gateway}, upstreams=upstreams, workers=0 if upstreams else 1)
+
+
+class Peak:
+    """The most memory that the gateway and whoever takes over from it have together, in MiB, while it is looked at."""
+
+    def __init__(self, site):
+        self._mark = str(site.path).encode()
+        self.now = self._sum()
+        self.most = self.now
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _sum(self):
+        total = 0
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{entry}/cmdline", "rb") as line:
+                    words = line.read().split(b"\0")
+                if b"gateway" not in words or self._mark not in words:
+                    continue
+                with open(f"/proc/{entry}/smaps_rollup") as rollup:
+                    total += next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+            except (OSError, StopIteration):
+                continue
+        return total / 1024
+
+    def _run(self):
+        while not self._stopped.wait(0.1):
+            self.most = max(self.most, self._sum())
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stopped.set()
+        self._thread.join()
+        self.now, self.before = self._sum(), self.now
 
 
 @pytest.fixture
@@ -99,7 +151,7 @@ def test_ten_thousand_browsers_move(servers, layer):
     site = made(servers, layer)
     with Crowd(site.router.port, "/channels/news/") as crowd:
         crowd.connect(MANY)
-        with Numbers(site.worker, pause=0.2) as numbers:
+        with Numbers(site.worker, pause=0.2) as numbers, Peak(site) as peak:
             start = time.monotonic()
             site.gateway.restart()
             seconds = time.monotonic() - start
@@ -108,7 +160,8 @@ def test_ten_thousand_browsers_move(servers, layer):
         answer = crowd.ask(f"numbers {numbers.count}")
         assert (answer["heard"], answer["ends"], answer["breaks"]) == (MANY, {}, 0), answer
         assert site.gateway.metric("carillon_gateway_taken_over_total") == MANY
-    print(f"{MANY} browsers moved twice within {seconds:.1f} s, {numbers.count} messages to each")
+    print(f"{MANY} browsers moved twice within {seconds:.1f} s, {numbers.count} messages to each; "
+          f"{peak.before:.0f} MiB before, {peak.most:.0f} at most, {peak.now:.0f} after")
 
 
 def test_without_a_next_gateway_browsers_are_sent_away_by_the_bridge(servers, layer):
@@ -141,6 +194,89 @@ def test_when_the_new_one_is_killed_the_old_one_keeps_serving(servers, layer):
         with site.browser("/channels/news/") as late:
             site.worker.publish("news", "more")
             assert browser.json() == late.json() == "more"
+
+
+def beside(servers, site, limits=""):
+    """A gateway that is started while the site's runs, and takes over from it: what listens, too."""
+    other = servers.make(
+        Carillon, "gateway", None, "--settings", str(site.path), "--unix-socket", str(site.folder / "gateway-0.sock"))
+    if limits:
+        other.command = ["/bin/sh", "-c", f'{limits}; exec "$@"', "sh", *other.command]
+    return other
+
+
+def test_when_the_old_one_is_killed_the_new_one_keeps_those_who_had_come(servers, layer):
+    site = made(servers, layer)
+    with Crowd(site.router.port, "/channels/news/") as crowd:
+        crowd.connect(2_000)
+        other = beside(servers, site)
+        with Numbers(site.worker) as numbers:
+            other.start(wait=False)
+            # By then it has some of the sockets, and most of the time not all.
+            wait_for(lambda: other.descriptors() > 500, "browsers come", pause=0)
+            site.gateway.kill()
+            other.wait_until_ready()
+            before = numbers.count
+            wait_for(lambda: numbers.count > before + 20, "numbers go on")
+        moved = other.metric("carillon_gateway_taken_over_total")
+        assert moved > 300
+        assert crowd.ask(f"rest {numbers.count}") == {"open": moved, "heard": moved, "breaks": 0}
+    # Newcomers are handed over as before.
+    with site.browser("/channels/news/") as browser:
+        site.worker.publish("news", "new")
+        assert browser.json() == "new"
+
+
+def test_when_a_new_one_cannot_take_all_the_old_one_keeps_all(servers, layer):
+    site = made(servers, layer)
+    with Crowd(site.router.port, "/channels/news/") as crowd:
+        crowd.connect(500)
+        other = beside(servers, site, "ulimit -n 300")
+        with Numbers(site.worker) as numbers:
+            other.start(wait=False)
+            # It tries again and again.
+            wait_for(lambda: site.gateway.metric("carillon_gateway_failed_takeovers_total") >= 2, "takeovers fail")
+            other.kill()
+            before = numbers.count
+            wait_for(lambda: numbers.count > before + 20, "numbers go on")
+        answer = crowd.ask(f"numbers {numbers.count}")
+        assert (answer["heard"], answer["ends"], answer["breaks"]) == (500, {}, 0), answer
+    with site.browser("/channels/news/") as browser:
+        site.worker.publish("news", "new")
+        assert browser.json() == "new"
+
+
+def test_who_asks_a_worker_moves_and_who_has_a_reply_channel_is_sent_away(servers, layer):
+    folder = servers.new_folder()
+    (folder / "echo.py").write_text(ECHO)
+    application = servers.gunicorn("echo:application", folder)
+    site = made(servers, layer, routes=[NEWS, ASK, HAND], upstreams=[application.url], takeover_wait="60s")
+    with site.browser("/channels/ask/", cookie="who=me") as asker, site.browser("/channels/hand/") as handed:
+        asker.send("before")
+        assert asker.read() == "who=me before"
+        site.gateway.restart()
+        assert handed.close_code()[0] == 1012
+        asker.send("after")
+        assert asker.read() == "who=me after"
+
+
+def test_over_tls_and_with_compression_nobody_notices_either(servers, layer):
+    """The router's own connections to a gateway move like those of browsers."""
+    authority, port = Authority(servers.new_folder()), free_port()
+    certificate, key = authority.issue("localhost", ["localhost"])
+    site = made(servers, layer)
+    servers.start(Carillon, "router", {"router": {
+        **site.settings["router"], "listen": [f"https://127.0.0.1:{port}"],
+        "tls": {"certificates": [{"certificate": str(certificate), "key": str(key)}]}}})
+    trust = ssl.create_default_context(cafile=str(authority.file))
+    url = f"wss://localhost:{port}/channels/talk/hall"
+    with WebSocket(url, tls=trust) as secure, site.browser("/channels/talk/hall") as other:
+        for word in ["one", "two"]:
+            secure.send(f'"{word}"')
+            assert secure.json() == other.json() == word
+            site.gateway.restart()
+        other.send('"three"')
+        assert secure.json() == other.json() == "three"
 
 
 def connected(site):

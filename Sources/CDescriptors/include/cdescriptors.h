@@ -45,6 +45,9 @@ int cdescriptors_epoll_wait(int epoll, struct cdescriptors_event *events, int ca
 /// (a `struct sockaddr_storage`). Returns it, or -1 with errno.
 int cdescriptors_accept(int listener, void *peer, size_t capacity);
 
+/// A descriptor that stands for a process, and is readable when it has ended (pidfd_open); -1 with errno.
+int cdescriptors_open_process(int process);
+
 /// Processor cores that the calling thread may run on (its affinity mask), or -1 with errno.
 int cdescriptors_usable_cores(void);
 

@@ -16,8 +16,9 @@ struct GatewayCommand: AsyncParsableCommand {
     @OptionGroup(title: "Where to listen") var listen: ListenOptions
     @OptionGroup(title: "Settings") var options: SettingsOptions
 
-    /// What a gateway that stops starts: takes its browsers over, and waits for the next gateway.
-    @Flag(help: .hidden) var bridge = false
+    /// What a gateway that stops starts: takes its browsers over, and waits for the next gateway. The number of that
+    /// gateway's process.
+    @Option(help: .hidden) var bridge: Int32?
 
     func run() async throws {
         let reader = try self.options.reader(self.listen.flags(for: "gateway.listen", port: 8_001))
@@ -30,7 +31,7 @@ struct GatewayCommand: AsyncParsableCommand {
         let workers = RouterConfiguration(reading: reader).workers
         try WholeConfiguration.finish(reader)
         // The process that started it, or the next one, has the address.
-        if self.bridge { telemetry.listen = nil }
+        if self.bridge != nil { telemetry.listen = nil }
         let runtime = Runtime(label: "gateway", telemetry: telemetry, process: process)
         if !layer.isShared {
             runtime.logger.warning("The memory layer reaches only this process: nothing published elsewhere arrives")
@@ -56,11 +57,11 @@ struct GatewayCommand: AsyncParsableCommand {
                 runtime.logger.warning(
                     "gateway.takeover is not used: what the memory layer carries stays in this process")
             }
-            if self.bridge { throw Failure("--bridge needs gateway.takeover and a layer with a broker") }
+            if self.bridge != nil { throw Failure("--bridge needs gateway.takeover and a layer with a broker") }
             return nil
         }
         return GatewayTakeover(
-            path: path, wait: gateway.takeoverWait, isBridge: self.bridge, loop: runtime.group.next(),
+            path: path, wait: gateway.takeoverWait, bridgeFrom: self.bridge, loop: runtime.group.next(),
             logger: runtime.logger)
     }
 }

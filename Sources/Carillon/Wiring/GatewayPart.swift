@@ -43,8 +43,8 @@ enum GatewayProcessSettings {
     static let takeoverWait = Setting(
         "gateway.takeover_wait", default: .seconds(10), in: .zero...(.seconds(600)),
         help: """
-            How long a stopped gateway's browsers are served on by a bridge, a process that waits for the next gateway. \
-            Then they are sent away. 0s starts no bridge.
+            How long after the end of a stopped gateway its browsers are served on by a bridge, a process that waits for the \
+            next gateway. Then they are sent away. 0s starts no bridge.
             """)
 
     static let all: [any AnySetting] = [listen, socketMode, askTimeout, askLimit, takeover, takeoverWait]

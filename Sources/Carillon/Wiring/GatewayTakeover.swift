@@ -15,11 +15,16 @@ import Telemetry
 final class GatewayTakeover: Sendable {
     /// A bridge that has not taken over by then is ended.
     private static let bridgeLimit = TimeAmount.seconds(25)
+    /// How often a gateway that starts tries to take over, with a second between: a bridge that cannot be taken over from
+    /// ends by itself, and then it can listen.
+    private static let attempts = 30
 
     private let path: String
     /// How long a bridge waits for the next gateway; zero makes none.
     private let wait: TimeAmount
-    private let isBridge: Bool
+    /// For a bridge, the process that started it.
+    private let parent: pid_t?
+    private var isBridge: Bool { self.parent != nil }
     private let loop: any EventLoop
     private let logger: Logger
     private let isPassedOn = Atomic(false)
@@ -27,35 +32,53 @@ final class GatewayTakeover: Sendable {
     /// Whether the browsers were passed on, or will not be.
     private let outcome = AsyncStream.makeStream(of: Bool.self)
 
-    init(path: String, wait: Duration, isBridge: Bool, loop: any EventLoop, logger: Logger) {
+    /// - Parameter parent: for a bridge, the process that started it.
+    init(path: String, wait: Duration, bridgeFrom parent: pid_t?, loop: any EventLoop, logger: Logger) {
         self.path = path
         self.wait = TimeAmount(wait)
-        self.isBridge = isBridge
+        self.parent = parent
         self.loop = loop
         self.logger = logger
         // Its standard error goes nowhere when the process that started it has ended.
-        if isBridge { signal(SIGPIPE, SIG_IGN) }
+        if parent != nil { signal(SIGPIPE, SIG_IGN) }
     }
 
     /// Takes over from the gateway that runs, if one does. Before listening.
     func take(_ server: GatewayServer) async throws {
-        do {
-            let takeover = try await server.takeOver(at: self.path)
-            guard takeover != nil || !self.isBridge else { throw Failure("no gateway waits there") }
-        } catch {
-            throw Failure("takeover at \(self.path): \(error); the gateway that runs keeps its browsers")
+        var attempt = 1
+        while true {
+            do {
+                let takeover = try await server.takeOver(at: self.path)
+                guard takeover != nil || !self.isBridge else { throw Failure("no gateway waits there") }
+                return
+            } catch {
+                guard attempt < Self.attempts, !self.isBridge else {
+                    throw Failure("takeover at \(self.path): \(error); the gateway that runs keeps its browsers")
+                }
+            }
+            attempt += 1
+            try await Task.sleep(for: .seconds(1))
         }
     }
 
     /// Waits for the next gateway.
     func offer(_ server: GatewayServer) throws {
-        try server.offerTakeover(at: self.path) {
+        try server.offerTakeover(at: self.path, strange: { if self.isBridge { kill(getpid(), SIGTERM) } }) {
             self.isPassedOn.store(true, ordering: .sequentiallyConsistent)
             self.outcome.continuation.yield(true)
             // What is left to do is what a stopping gateway does.
             if !self.isStopping.load(ordering: .sequentiallyConsistent) { kill(getpid(), SIGTERM) }
         }
-        guard self.isBridge else { return }
+        if self.isBridge { self.waitForNext() }
+    }
+
+    /// No supervisor starts the next gateway before the one that started this bridge has ended, which may still be sending
+    /// browsers away that could not be passed on.
+    private func waitForNext() {
+        guard getppid() != self.parent else {
+            _ = self.loop.scheduleTask(in: .milliseconds(100)) { self.waitForNext() }
+            return
+        }
         _ = self.loop.scheduleTask(in: self.wait) {
             if !self.isPassedOn.load(ordering: .sequentiallyConsistent) { kill(getpid(), SIGTERM) }
         }
@@ -87,7 +110,7 @@ final class GatewayTakeover: Sendable {
         // A session of its own, so that what is sent to this process's group does not end it (POSIX_SPAWN_SETSID).
         posix_spawnattr_setflags(&attributes, 0x80)
         Self.keepDescriptorsFromChildren()
-        var arguments = (CommandLine.arguments + ["--bridge"]).map { strdup($0) } + [nil]
+        var arguments = (CommandLine.arguments + ["--bridge", "\(getpid())"]).map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }
         var bridge = pid_t()
         let status = posix_spawn(&bridge, "/proc/self/exe", nil, &attributes, &arguments, environ)

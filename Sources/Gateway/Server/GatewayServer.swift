@@ -236,9 +236,10 @@ package final class GatewayServer: Sendable {
             state.inherited.closeAll()
             return (state.listeners, state.receiver, state.offer)
         }
-        offer?.stop()
         receiver?.stop()
         for (_, listener) in listeners { try? await listener.close() }
+        // Last: a gateway that finds nobody there makes sockets of its own at the same paths.
+        offer?.stop()
         await withTaskGroup(of: Void.self) { group in
             for shard in self.context.hub.shards { group.addTask { await shard.drain(within: duration) } }
         }

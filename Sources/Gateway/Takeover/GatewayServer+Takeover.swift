@@ -44,8 +44,12 @@ extension GatewayServer {
 
     /// Waits at `path` for the gateway that comes after this one.
     ///
-    /// - Parameter done: called on a thread of its own when that one has everything; what is left is to be drained.
-    package func offerTakeover(at path: String, done: @escaping @Sendable () -> Void) throws {
+    /// - Parameters:
+    ///   - strange: called when one came that speaks another version: it will never take over.
+    ///   - done: called on a thread of its own when that one has everything; what is left is to be drained.
+    package func offerTakeover(
+        at path: String, strange: @escaping @Sendable () -> Void = {}, done: @escaping @Sendable () -> Void
+    ) throws {
         let offer = try TakeoverOffer(path: path, inheriting: self.inheritedTakeover())
         self.keep(offer)
         try offer.start(
@@ -53,7 +57,10 @@ extension GatewayServer {
                 let count = try TakeoverGiver(server: self, link: link).run()
                 self.context.passedOn(count)
             },
-            failed: { error in self.context.takeoverFailed(error) }, done: done)
+            failed: { error in
+                self.context.takeoverFailed(error)
+                if (error as? TakeoverLink.Fault)?.kind == .version { strange() }
+            }, done: done)
     }
 }
 
@@ -70,6 +77,12 @@ extension GatewayContext {
 
     func passedOn(_ count: Int) {
         self.log.log(.notice, "Browsers were passed on to the next gateway", metadata: ["count": "\(count)"])
+    }
+
+    func orphaned(_ count: Int) {
+        self.log.log(
+            .warning, "The gateway before died while it passed browsers on; those that had come stay",
+            metadata: ["count": "\(count)"])
     }
 
     func takeoverFailed(_ error: any Error) {

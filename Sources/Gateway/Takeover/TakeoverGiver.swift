@@ -22,7 +22,8 @@ struct TakeoverGiver {
         guard case (.hello(let version), _) = try self.link.receive() else { throw Self.unexpected }
         guard version == TakeoverMessage.version else {
             let fault = TakeoverLink.Fault(
-                "the new gateway speaks version \(version) of takeovers, the old one \(TakeoverMessage.version)")
+                "the new gateway speaks version \(version) of takeovers, the old one \(TakeoverMessage.version)",
+                .version)
             try? self.link.send(.abort(reason: "\(fault)"))
             throw fault
         }
@@ -54,7 +55,7 @@ struct TakeoverGiver {
     // MARK: Before the cut
 
     private func offer(_ sockets: ListeningSockets) throws {
-        try self.link.send(.offer(version: TakeoverMessage.version))
+        try self.link.send(.offer(version: TakeoverMessage.version, process: getpid()))
         for listener in sockets.listeners {
             try self.link.send(.listener(address: "\(listener.address)"), passing: listener.descriptor)
         }

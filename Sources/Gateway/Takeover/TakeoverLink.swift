@@ -7,8 +7,14 @@ import Sockets
 final class TakeoverLink {
     /// What ends a takeover before it is done.
     struct Fault: Error, CustomStringConvertible {
+        enum Kind { case version, gone, other }
+
         let description: String
-        init(_ description: String) { self.description = description }
+        let kind: Kind
+        init(_ description: String, _ kind: Kind = .other) {
+            self.description = description
+            self.kind = kind
+        }
     }
 
     /// More than any packet has.
@@ -55,7 +61,7 @@ final class TakeoverLink {
             // Too many descriptors are on their way (ETOOMANYREFS): the other side will take some.
             let code = errno
             guard sent < 0, code == EAGAIN || code == EINTR || code == ETOOMANYREFS else {
-                throw Fault("the other gateway is gone: \(String(cString: strerror(code)))")
+                throw Fault("the other gateway is gone: \(String(cString: strerror(code)))", .gone)
             }
             if code == ETOOMANYREFS { usleep(1_000) }
             try self.wait(for: POLLOUT, seconds: seconds)
@@ -67,7 +73,7 @@ final class TakeoverLink {
         try self.wait(for: POLLIN, seconds: seconds)
         var passed: CInt = -1
         let count = cdescriptors_receive_descriptor(self.descriptor, &self.room, self.room.count, &passed)
-        guard count > 0 else { throw Fault("the other gateway is gone") }
+        guard count > 0 else { throw Fault("the other gateway is gone", .gone) }
         do {
             let message = try TakeoverMessage(decoding: ByteBuffer(bytes: self.room.prefix(count)))
             if case .abort(let reason) = message { throw Fault(reason) }

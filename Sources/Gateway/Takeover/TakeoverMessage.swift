@@ -15,13 +15,15 @@ package import NIOCore
 ///    serves
 /// ```
 ///
-/// Until `commit` the old one can go on as if nothing had been; after it only the new one has the browsers.
+/// Until `commit` the old one can go on as if nothing had been; after it only the new one has the browsers. When the old one
+/// dies before it, the new one goes on with those whose sockets have come: the dead one delivered nothing after the cut.
 package enum TakeoverMessage: Equatable, Sendable {
     /// What both must speak. Raised when a message or `SessionSnapshot` changes.
     package static let version: UInt16 = 1
 
     case hello(version: UInt16)
-    case offer(version: UInt16)
+    /// - Parameter process: the old one's number.
+    case offer(version: UInt16, process: Int32)
     /// A listening socket, beside the packet, with the address it was bound to.
     case listener(address: String)
     /// The listening socket of hand-offs with its path, and routers that are connected to it.
@@ -49,7 +51,8 @@ package enum TakeoverMessage: Equatable, Sendable {
         var bytes = ByteBuffer()
         bytes.writeInteger(self.number)
         switch self {
-        case .hello(let version), .offer(let version): bytes.writeInteger(version)
+        case .hello(let version): bytes.writeInteger(version)
+        case .offer(let version, let process): bytes.writeMultipleIntegers(version, process)
         case .listener(let text), .handoffListener(let text), .abort(let text): bytes.writeField(text)
         case .groups(let names): bytes.writeField(names)
         case .log(let log):
@@ -89,7 +92,7 @@ package enum TakeoverMessage: Equatable, Sendable {
         var bytes = packet
         switch try bytes.integerField(as: UInt8.self) {
         case 1: self = .hello(version: try bytes.integerField())
-        case 2: self = .offer(version: try bytes.integerField())
+        case 2: self = .offer(version: try bytes.integerField(), process: try bytes.integerField())
         case 3: self = .listener(address: try bytes.stringField())
         case 4: self = .handoffListener(path: try bytes.stringField())
         case 5: self = .router

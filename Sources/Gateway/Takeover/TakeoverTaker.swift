@@ -1,3 +1,4 @@
+import CDescriptors
 import ChannelLayer
 import Glibc
 import NIOCore
@@ -8,6 +9,8 @@ import Settings
 final class TakeoverTaker {
     private let server: GatewayServer
     private let link: TakeoverLink
+    /// Readable when the old gateway's process has ended; -1 when that is not to be known.
+    private var process: CInt = -1
     private var sockets = ListeningSockets()
     private var groups: [GroupName] = []
     private var isHoldingGroups = false
@@ -24,18 +27,32 @@ final class TakeoverTaker {
         self.link = link
     }
 
+    deinit { if self.process >= 0 { close(self.process) } }
+
     /// - Returns: what to listen on from now on, and how many browsers came.
     func run() throws -> (sockets: ListeningSockets, count: Int) {
         do {
             try self.prepare()
             guard case (.commit, _) = try self.link.receive(seconds: 30) else { throw TakeoverGiver.unexpected }
         } catch {
-            try? self.link.send(.abort(reason: "\(error)"))
-            self.giveUp()
-            throw error
+            guard self.isAlone(after: error) else {
+                try? self.link.send(.abort(reason: "\(error)"))
+                self.giveUp()
+                throw error
+            }
+            self.server.context.orphaned(self.browsers.count)
         }
         self.adopt()
         return (self.sockets, self.browsers.count)
+    }
+
+    /// Whether the old gateway is dead: then nobody else has the browsers that have come. That the connection has ended is
+    /// not enough, because the old one ends it too when it keeps them.
+    private func isAlone(after error: any Error) -> Bool {
+        guard (error as? TakeoverLink.Fault)?.kind == .gone, self.process >= 0 else { return false }
+        var wait = pollfd(fd: self.process, events: Int16(POLLIN), revents: 0)
+        // A process closes its sockets a moment before it has ended.
+        return poll(&wait, 1, 1_000) > 0
     }
 
     // MARK: Before the commit
@@ -43,7 +60,10 @@ final class TakeoverTaker {
     private func prepare() throws {
         try self.link.send(.hello(version: TakeoverMessage.version))
         // It may be a bridge that is just taking over itself.
-        guard case (.offer(let version), _) = try self.link.receive(seconds: 30) else { throw TakeoverGiver.unexpected }
+        guard case (.offer(let version, let process), _) = try self.link.receive(seconds: 30) else {
+            throw TakeoverGiver.unexpected
+        }
+        self.process = cdescriptors_open_process(process)
         guard version == TakeoverMessage.version else {
             throw TakeoverLink.Fault("the gateway that runs speaks version \(version) of takeovers")
         }
@@ -104,6 +124,8 @@ final class TakeoverTaker {
         case .session(let bytes) where descriptor >= 0: self.take(descriptor) { try self.session(bytes) }
         case .newcomer(let head) where descriptor >= 0: self.take(descriptor) { .newcomer(head) }
         case .end: return false
+        case .session, .newcomer:
+            throw TakeoverLink.Fault("a browser came without its socket: this process may open too few files")
         default:
             if descriptor >= 0 { close(descriptor) }
             throw TakeoverGiver.unexpected

@@ -93,7 +93,8 @@ import Testing
 
     @Test func everyMessageIsReadAsItWasWritten() throws {
         let messages: [TakeoverMessage] = [
-            .hello(version: 1), .offer(version: 2), .listener(address: "unix:///a"), .handoffListener(path: "/b"),
+            .hello(version: 1), .offer(version: 2, process: 77), .listener(address: "unix:///a"),
+            .handoffListener(path: "/b"),
             .router, .takeoverListener,
             .groups([]), .groups(["a", "b"]), .groupsEnd, .following, .log([]), .cut(time: 7),
             .session(ByteBuffer(string: "s")), .newcomer(ByteBuffer()), .end, .prepared(refused: []),
