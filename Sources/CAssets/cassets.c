@@ -17,6 +17,10 @@ static const unsigned char browser_module[] = {
 static const unsigned char demo_page[] = {
 #embed "files/demo.html"
 };
+static const unsigned char chat_page[] = {
+#embed "files/chat.html"
+};
 
 cassets_file cassets_browser_module(void) { return (cassets_file){browser_module, sizeof browser_module}; }
 cassets_file cassets_demo_page(void) { return (cassets_file){demo_page, sizeof demo_page}; }
+cassets_file cassets_chat_page(void) { return (cassets_file){chat_page, sizeof chat_page}; }

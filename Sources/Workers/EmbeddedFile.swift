@@ -14,6 +14,8 @@ package struct EmbeddedFile: SynchronousApplication {
         cassets_browser_module(), contentType: "text/javascript; charset=utf-8")
     /// The page of the demonstration.
     package static let demoPage = EmbeddedFile(cassets_demo_page(), contentType: "text/html; charset=utf-8")
+    /// The chat of the demonstration: a page that chooses its channel.
+    package static let chatPage = EmbeddedFile(cassets_chat_page(), contentType: "text/html; charset=utf-8")
 
     private init(_ file: cassets_file, contentType: String) {
         let content = UnsafeBufferPointer(start: file.bytes, count: file.length)

@@ -82,6 +82,7 @@ struct DemoApplicationTests {
         #expect(try status("POST", "/jobs", [("Sec-Fetch-Site", "same-origin")]) == 200)
         #expect(try status("GET", "/jobs") == 405)
         #expect(try status("GET", "/") == 200)
+        #expect(try status("GET", "/chat") == 200)
         #expect(try status("GET", "/channels/carillon.js") == 200)
         #expect(try status("GET", "/nothing") == 404)
     }

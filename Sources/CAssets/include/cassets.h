@@ -12,3 +12,5 @@ typedef struct {
 cassets_file cassets_browser_module(void);
 /// The demonstration page.
 cassets_file cassets_demo_page(void);
+/// The page of the demonstration's chat.
+cassets_file cassets_chat_page(void);

@@ -36,6 +36,7 @@ struct WholeSite {
         self.isDemonstration = !isGiven(RouteConfiguration.setting)
         if self.isDemonstration {
             whole.gateway.routes = [try RouteConfiguration.embedded(pathPrefix: whole.gateway.pathPrefix)]
+            if !isGiven(ClientConfiguration.setting) { whole.gateway.client = .embedded() }
             if !isGiven(PagesSettings.demo) { whole.site.hasDemo = true }
         }
         if whole.site.api.keys.isEmpty, !whole.site.api.insecure {
@@ -132,7 +133,7 @@ struct WholeSite {
             Carillon \(Version.text) is running.
 
               Look      \(address)/
-                        open it in two tabs and press "start a job"
+                        open it in two tabs and press "start a job"; or chat at \(address)/chat
               Follow    \(program) subscribe\(url) jobs
                         or a WebSocket or event stream at \(address)\(prefix)groups/jobs
               Publish   \(key)\(program) publish\(url) jobs '{"done": true}'\(note)

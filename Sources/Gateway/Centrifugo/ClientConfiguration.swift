@@ -6,6 +6,8 @@ package struct ClientConfiguration: Sendable {
     package var allowsAnonymous = false
     /// Which pages may connect; `nil` for the gateway's own setting.
     package var origins: OriginCheck?
+    /// Whether only who is on this host may connect.
+    package var isLoopbackOnly = false
     package var namespaces = ChannelNamespaces()
     /// What is served.
     package var transports: Set<ClientPath> = [.webSocket]

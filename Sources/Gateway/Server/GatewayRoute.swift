@@ -46,6 +46,7 @@ struct GatewayRoutes: Sendable {
             for path in client.servedPaths {
                 var route = RouteConfiguration(path: try PathPattern(gateway.pathPrefix + path.path))
                 route.origins = client.origins
+                route.isLoopbackOnly = client.isLoopbackOnly
                 own.append(
                     GatewayRoute(
                         route, ruleSet: 0, authenticator: authenticator, client: endpoint, clientPath: path))

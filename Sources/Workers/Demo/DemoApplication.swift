@@ -6,8 +6,9 @@ import Synchronization
 
 /// The application `carillon serve` shows: a page, and jobs that tell how they go.
 ///
-/// `GET /` is the page. `POST /jobs` runs a job on the worker's thread: each step is published to the group `demo` and,
-/// as a line of JSON, streamed in the answer to the request.
+/// `GET /` is the page, `GET /chat` one that needs channels of the namespace `chat`. `POST /jobs` runs a job on the
+/// worker's thread: each step is published to the group `demo` and, as a line of JSON, streamed in the answer to the
+/// request.
 package struct DemoApplication: SynchronousApplication {
     /// What a job is made of.
     package struct Options: Sendable {
@@ -45,6 +46,8 @@ package struct DemoApplication: SynchronousApplication {
         switch request.path {
         case "/":
             return EmbeddedFile.demoPage.respond(to: request)
+        case "/chat":
+            return EmbeddedFile.chatPage.respond(to: request)
         case "/channels/carillon.js":
             // Normally the gateway's; here for a worker that stands alone.
             return EmbeddedFile.browserModule.respond(to: request)

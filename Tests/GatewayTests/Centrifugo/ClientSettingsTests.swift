@@ -18,6 +18,14 @@ import Testing
         }
     }
 
+    @Test func theChannelsOfServeAreForThisHostAlone() throws {
+        let embedded = try #require(ClientConfiguration.embedded())
+        #expect(embedded.isLoopbackOnly && embedded.allowsAnonymous)
+        #expect(embedded.namespaces.number(of: "chat:lobby") == 1)
+        #expect(embedded.namespaces.all.count == 2)
+        #expect(embedded.namespaces.all.first == ChannelOptions())
+    }
+
     @Test func everythingIsRead() throws {
         let (read, faults) = self.read(
             """
