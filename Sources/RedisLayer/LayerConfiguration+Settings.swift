@@ -3,7 +3,7 @@ package import Settings
 
 extension LayerConfiguration {
     /// The keys that several layers have in common.
-    package static let settingKeys = ["capacity", "channel_capacity", "expiry", "group_expiry"]
+    package static let settingKeys = ["capacity", "channel_capacity", "expiry", "group_expiry", "presence_expiry"]
 
     /// What stands under those keys of a layer's `config`; the defaults where nothing does.
     package init(reading config: SettingsNode) {
@@ -13,6 +13,7 @@ extension LayerConfiguration {
         self.capacity = config.read("capacity", capacity, default: self.capacity)
         self.expiry = config.read("expiry", expiry, default: self.expiry)
         self.groupExpiry = config.read("group_expiry", expiry, default: self.groupExpiry)
+        self.presenceExpiry = config.read("presence_expiry", expiry, default: self.presenceExpiry)
         for (pattern, node) in config.child("channel_capacity")?.members(limit: 1_000) ?? [] {
             guard let capacity = node.read(capacity) else { continue }
             self.channelCapacity.append((CapacityPattern(pattern), capacity))

@@ -5,7 +5,12 @@ import TestSupport
 import Testing
 
 private let memory = ContractLayer(
-    "memory", [.normalChannels, .capacity, .expiry, .groupExpiry, .flush, .history, .historyExpiry, .presence]
+    "memory",
+    [
+        .normalChannels, .capacity, .expiry, .groupExpiry, .flush, .history, .historyOrder, .historyInOneStep,
+        .historyFlush,
+        .historyExpiry, .presence,
+    ]
 ) { configuration in
     let clock = MovableClock()
     let drops = DropRecorder()

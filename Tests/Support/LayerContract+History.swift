@@ -237,11 +237,15 @@ extension LayerClaim {
             #expect(try await store.readHistory(of: group, .everything).top.offset == 0)
             feed.close()
         },
-        LayerClaim("publications are heard in the order of their offsets, whoever sends", needs: [.history]) {
+        LayerClaim(
+            "publications are heard in the order of their offsets, whoever sends",
+            needs: [.history, .historyOrder]
+        ) {
             layer, broker in
             try await Self.publishFromFourTasks([layer, layer], broker)
         },
-        LayerClaim("so they are from two processes", needs: [.history, .processes]) { layer, broker in
+        LayerClaim("so they are from two processes", needs: [.history, .historyOrder, .processes]) {
+            layer, broker in
             let second = try await broker.connect()
             try await Self.publishFromFourTasks([layer, second], broker)
             await second.close()
@@ -262,7 +266,9 @@ extension LayerClaim {
             let page = try await store.readHistory(of: group, .everything)
             #expect(page.publications.map(\.message.number) == Array(1...201))
         },
-        LayerClaim("what one sender sends and publishes to a group stays in order", needs: [.history]) { layer, _ in
+        LayerClaim(
+            "what one sender sends and publishes to a group stays in order", needs: [.history, .historyInOneStep]
+        ) { layer, _ in
             let store = try #require(layer.store)
             let group = try GroupName("mixed")
             let heard = FeedRecorder()
@@ -299,7 +305,7 @@ extension LayerClaim {
             }
             #expect(try await store.readHistory(of: group, .everything).top.offset == 0)
         },
-        LayerClaim("flushing forgets histories", needs: [.history, .flush]) { layer, _ in
+        LayerClaim("flushing forgets histories", needs: [.history, .historyFlush]) { layer, _ in
             let store = try #require(layer.store)
             let group = try GroupName("flushed")
             let before = try await store.publish(numbered(1), toGroup: group, keeping: .some(9)).position

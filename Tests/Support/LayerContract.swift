@@ -18,6 +18,12 @@ public struct ContractLayer: Sendable, CustomTestStringConvertible {
         case processes
         /// `ChannelLayer.store` keeps histories.
         case history
+        /// Publications of several senders are heard in the order they are kept in.
+        case historyOrder
+        /// They are so with one sender's plain messages among them.
+        case historyInOneStep
+        /// `flush` forgets histories too.
+        case historyFlush
         /// Histories, positions and keys go after their time, and `ContractBroker.advance` can be called to see it.
         case historyExpiry
         /// `ChannelLayer.store` knows who is present.

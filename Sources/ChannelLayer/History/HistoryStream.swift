@@ -45,6 +45,19 @@ final class HistoryStream: MemoryRosterEntry {
     /// A look keeps the position known.
     func keepTop(until end: Time) { self.topEnd = max(self.topEnd, end) }
 
+    /// The newest position and until when it is known, while it is.
+    func top(at now: Time) -> (top: StreamPosition, end: Time)? {
+        self.top.flatMap { self.topEnd > now ? ($0, self.topEnd) : nil }
+    }
+
+    func hasPublications(at now: Time) -> Bool { self.publicationsEnd > now }
+
+    /// Whether something decides if a publication counts.
+    var hasConditions: Bool { self.version > 0 || !self.results.isEmpty }
+
+    /// Begins a stream that has no position yet.
+    func begin(at position: StreamPosition) { if self.top == nil { self.top = position } }
+
     // MARK: Publications
 
     /// Why `options` say that there is nothing new, if they do.

@@ -11,10 +11,9 @@ final class RedisCluster: RedisPubSubTransport {
     typealias Address = RedisEndpoint.Address
 
     private struct Outgoing: Sendable {
-        let topic: RedisTopic
-        let payload: ByteBuffer
+        let command: RedisCommand
         let slot: Int
-        let completion: @Sendable (RedisError?) -> Void
+        let completion: @Sendable (Result<RedisReply, RedisError>) -> Void
         /// How often it was sent back.
         var returns = 0
     }
@@ -126,16 +125,23 @@ final class RedisCluster: RedisPubSubTransport {
     // MARK: Publishing
 
     func publish(_ payload: ByteBuffer, to topic: RedisTopic, completion: @escaping @Sendable (RedisError?) -> Void) {
-        self.send([
-            Outgoing(topic: topic, payload: payload, slot: RedisSlot.of(topic.name), completion: completion)
-        ])
+        self.run(.publish(payload, to: topic, sharded: true), on: topic) { result in
+            if case .failure(let error) = result { completion(error) } else { completion(nil) }
+        }
+    }
+
+    func run(
+        _ command: RedisCommand, on topic: RedisTopic,
+        completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
+    ) {
+        self.send([Outgoing(command: command, slot: RedisSlot.of(topic.name), completion: completion)])
     }
 
     private func send(_ all: [Outgoing]) {
         let refused = self.state.withLock { state in
             all.compactMap { outgoing in self.send(outgoing, &state).map { (outgoing, $0) } }
         }
-        for (outgoing, error) in refused { outgoing.completion(error) }
+        for (outgoing, error) in refused { outgoing.completion(.failure(error)) }
     }
 
     /// Within the lock, so that nothing overtakes what was held back.
@@ -145,8 +151,7 @@ final class RedisCluster: RedisPubSubTransport {
             return RedisError(.tooManyWaiting, "too many messages wait for slots that move")
         }
         guard let address = state.traffic.send(outgoing, in: outgoing.slot) else { return nil }
-        let command = RedisCommand.publish(outgoing.payload, to: outgoing.topic, sharded: true)
-        let refusal = self.node(address, &state).publisher.offer(command) { result in
+        let refusal = self.node(address, &state).publisher.offer(outgoing.command) { result in
             self.answered(outgoing, from: address, result)
         }
         // Nothing is held behind it: then it would have been held itself.
@@ -155,10 +160,8 @@ final class RedisCluster: RedisPubSubTransport {
     }
 
     private func answered(_ outgoing: Outgoing, from address: Address, _ result: Result<RedisReply, RedisError>) {
-        var error: RedisError?
-        if case .failure(let failure) = result { error = failure }
         var returned: Outgoing?
-        if let error, error.code == .moved, outgoing.returns < Self.mostReturns,
+        if case .failure(let error) = result, error.code == .moved, outgoing.returns < Self.mostReturns,
             let target = RedisTopology.moved(error, from: address)
         {
             returned = outgoing
@@ -170,8 +173,8 @@ final class RedisCluster: RedisPubSubTransport {
             state.traffic.answered(in: outgoing.slot, returned: returned)
                 .compactMap { outgoing in self.send(outgoing, &state).map { (outgoing, $0) } }
         }
-        for (outgoing, error) in refused { outgoing.completion(error) }
-        if returned == nil { outgoing.completion(error) }
+        for (outgoing, error) in refused { outgoing.completion(.failure(error)) }
+        if returned == nil { outgoing.completion(result) }
     }
 
     // MARK: Subscribing
@@ -357,7 +360,7 @@ final class RedisCluster: RedisPubSubTransport {
             }
             return (Array(state.nodes.values), state.traffic.takeHeld())
         }
-        for outgoing in held { outgoing.completion(Self.closed) }
+        for outgoing in held { outgoing.completion(.failure(Self.closed)) }
         for node in nodes {
             await node.subscriber.close()
             await node.publisher.close()

@@ -13,7 +13,7 @@ package struct RedisMessageCodec: Sendable {
     /// The key for the receivers, which no application may use.
     static let receiversKey = "__asgi_channel__"
 
-    private let serializer: RedisSerializer
+    let serializer: RedisSerializer
     private let keyring: FernetKeyring?
     private let prefixLength: Int
 

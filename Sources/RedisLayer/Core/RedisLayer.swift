@@ -14,8 +14,10 @@ import Synchronization
 /// One event loop does everything that is not done on the callers' threads; it is nobody else's, so that reading goes on
 /// however long others work.
 public final class RedisLayer: ChannelLayer {
-    private let core: RedisLayerCore
-    private let queue: RedisSendQueue
+    let core: RedisLayerCore
+    let queue: RedisSendQueue
+    /// Histories and presence.
+    let kept: RedisStore
     private let processName: String
     /// How many inboxes there were.
     private let inboxes = Atomic<UInt64>(0)
@@ -49,6 +51,9 @@ public final class RedisLayer: ChannelLayer {
         self.core = RedisLayerCore(
             configuration, options: options, queue: self.queue, processName: self.processName, eventLoop: loop,
             observer: observer, logger: logger, now: now)
+        self.kept = RedisStore(
+            self.core.storeKeys, codec: self.core.codec, presenceExpiry: configuration.limits.presenceExpiry,
+            transport: self.core, eventLoop: loop)
         self.core.start()
     }
 
@@ -171,6 +176,7 @@ public final class RedisLayer: ChannelLayer {
     /// expires by itself.
     public func close() async {
         self.queue.close()
+        self.kept.close()
         await withCheckedContinuation { continuation in
             self.core.eventLoop.execute { self.core.leave { continuation.resume() } }
         }

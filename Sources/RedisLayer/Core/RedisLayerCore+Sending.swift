@@ -15,6 +15,10 @@ extension RedisLayerCore {
             case .channel(let channel):
                 self.send(self.batch[start], to: channel)
                 start += 1
+            case .publication(let group):
+                let outgoing = self.batch[start]
+                if let publication = outgoing.publication { self.publish(outgoing, publication, to: group) }
+                start += 1
             case .group(let group):
                 let end = self.endOfRun(from: start)
                 self.send(Array(self.batch[start..<end]), to: group)
@@ -36,9 +40,9 @@ extension RedisLayerCore {
     }
 
     /// Messages older than this are removed by whoever sends to the mailbox.
-    private var expiredScore: Int64 { Int64(self.now()) - self.configuration.expirySeconds }
+    var expiredScore: Int64 { Int64(self.now()) - self.configuration.expirySeconds }
 
-    private var expiredMembershipScore: Int64 { Int64(self.now()) - self.configuration.groupExpirySeconds }
+    var expiredMembershipScore: Int64 { Int64(self.now()) - self.configuration.groupExpirySeconds }
 
     // MARK: To a channel
 
@@ -74,7 +78,7 @@ extension RedisLayerCore {
 
     // MARK: To a group
 
-    private func send(_ run: [RedisOutgoing], to group: GroupName) {
+    func send(_ run: [RedisOutgoing], to group: GroupName) {
         if self.configuration.allowsOneStep {
             self.sendInOneStep(run, to: group)
         } else {
@@ -213,7 +217,7 @@ extension RedisLayerCore {
     }
 
     /// What the scripts answer.
-    private struct DepositCounts {
+    struct DepositCounts {
         let full: Int
         let expired: Int
         let foreign: Int
@@ -226,7 +230,7 @@ extension RedisLayerCore {
         }
     }
 
-    private func count(_ counts: DepositCounts, in group: GroupName, of messages: Int) {
+    func count(_ counts: DepositCounts, in group: GroupName, of messages: Int) {
         if counts.full > 0 { self.observer?.dropped(.overCapacity, name: group.text, count: counts.full) }
         if counts.expired > 0 { self.observer?.dropped(.expired, name: group.text, count: counts.expired) }
         if counts.foreign > 0 {

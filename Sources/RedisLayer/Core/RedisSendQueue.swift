@@ -7,21 +7,25 @@ struct RedisOutgoing: Sendable {
     enum Target: Sendable, Hashable {
         case channel(ChannelName)
         case group(GroupName)
+        /// To be kept as well.
+        case publication(GroupName)
 
         var name: String {
             switch self {
             case .channel(let channel): channel.text
-            case .group(let group): group.text
+            case .group(let group), .publication(let group): group.text
             }
         }
     }
 
     let target: Target
-    /// To be stored; without the list of receivers for a group.
+    /// To be stored; without the list of receivers for a group, and up to its position for one that is kept.
     let bytes: ByteBuffer
     /// The time it is stored under, seconds since 1970.
     var score: Double
     let completion: (@Sendable (LayerError?) -> Void)?
+    /// Set for a publication, whose outcome is told there.
+    var publication: RedisPublication?
 }
 
 /// What waits to be sent, offered by any thread and taken by the layer's event loop. What is offered while the loop is

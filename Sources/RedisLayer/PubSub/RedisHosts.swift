@@ -46,6 +46,13 @@ final class RedisHosts: RedisPubSubTransport {
         }
     }
 
+    func run(
+        _ command: RedisCommand, on topic: RedisTopic,
+        completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
+    ) {
+        self.host(of: topic).publisher.send(command, completion: completion)
+    }
+
     func subscribe(_ topic: RedisTopic, ready: @escaping @Sendable (RedisError?) -> Void) {
         self.host(of: topic).subscriber.subscribe(topic, ready: ready)
     }

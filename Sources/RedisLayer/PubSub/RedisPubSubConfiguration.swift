@@ -15,5 +15,8 @@ public struct RedisPubSubConfiguration: Sendable {
     /// Unread messages that one channel of this process may hold; Python's layer holds any number.
     public var localCapacity = 10_000
 
+    /// How long a client's presence in a group is believed after its process was last heard of.
+    public var presenceExpiry: Duration = .seconds(60)
+
     public init() {}
 }

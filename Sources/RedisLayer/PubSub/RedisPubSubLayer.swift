@@ -14,8 +14,11 @@ import NIOPosix
 /// waits on it gets a copy.
 public final class RedisPubSubLayer: ChannelLayer {
     private let hub: RedisPubSubHub
-    private let transport: any RedisPubSubTransport
-    private let codec: RedisMessageCodec
+    let transport: any RedisPubSubTransport
+    let codec: RedisMessageCodec
+    /// Histories and presence.
+    let kept: RedisStore
+    let isCluster: Bool
     private let prefix: String
     private let processName: String
     private let observer: (any LayerObserver)?
@@ -50,6 +53,14 @@ public final class RedisPubSubLayer: ChannelLayer {
             self.transport = RedisHosts(
                 configuration.hosts, options: options, loops: loops, logger: logger, receiver: self.hub)
         }
+        self.isCluster = configuration.isCluster
+        let keys = RedisStoreKeys(
+            prefix: configuration.prefix,
+            topicPrefix: configuration.isCluster ? RedisTopic.groupPrefix(configuration.prefix) : nil)
+        self.kept = RedisStore(
+            keys, codec: self.codec, presenceExpiry: configuration.presenceExpiry,
+            transport: RedisTopicStoreTransport(transport: self.transport, prefix: configuration.prefix),
+            eventLoop: loops.next())
         self.hub.use(self.transport)
     }
 
@@ -102,6 +113,8 @@ public final class RedisPubSubLayer: ChannelLayer {
         if let error { throw error }
     }
 
+    func topic(_ group: GroupName) -> RedisTopic { RedisTopic(group, prefix: self.prefix) }
+
     // MARK: Receiving
 
     public func receive(from channel: ChannelName) async throws(LayerError) -> LayerMessage {
@@ -145,10 +158,11 @@ public final class RedisPubSubLayer: ChannelLayer {
 
     // MARK: The end
 
-    /// Only this process forgets: nothing is stored anywhere.
+    /// Only this process forgets: messages are not stored anywhere, and what is kept of groups stays.
     public func flush() async throws(LayerError) { try await self.hub.flush() }
 
     public func close() async {
+        self.kept.close()
         await self.hub.local.close()
         await self.transport.close()
     }

@@ -8,6 +8,13 @@ protocol RedisPubSubTransport: Sendable {
     /// - Parameter completion: called once, on any thread, perhaps before this returns.
     func publish(_ payload: ByteBuffer, to topic: RedisTopic, completion: @escaping @Sendable (RedisError?) -> Void)
 
+    /// Sends a command whose keys are where the topic is; in the order of the calls, with what is published there.
+    ///
+    /// - Parameter completion: called once, on any thread, perhaps before this returns.
+    func run(
+        _ command: RedisCommand, on topic: RedisTopic,
+        completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void)
+
     /// Subscribes to a topic, and again after each loss of a connection, until `unsubscribe`. Idempotent.
     ///
     /// - Parameter ready: called once, never before this returns; without an error when the server has confirmed it. After

@@ -6,20 +6,27 @@ import Testing
 
 @testable import RedisLayer
 
-private let pubSub = ContractLayer("redis_pubsub", [.flush, .processes]) { _ in
+private let pubSub = ContractLayer(
+    "redis_pubsub",
+    [.flush, .processes, .history, .historyOrder, .historyInOneStep, .historyExpiry, .presence, .presenceExpiry]
+) { limits in
     let server = try await RedisServerProcess.start()
     let drops = DropRecorder()
     var configuration = RedisPubSubConfiguration()
     configuration.hosts = [server.endpoint]
+    configuration.presenceExpiry = limits.presenceExpiry
     return ContractBroker(
         drops: drops,
         connect: { [configuration] in
-            RedisPubSubLayer(configuration, loops: testLoops, observer: drops, logger: .silent)
+            RedisPubSubLayer(configuration, options: .patient, loops: testLoops, observer: drops, logger: .silent)
         },
+        advance: { try await Task.sleep(for: $0) },
         close: { server.stop() })
 }
 
-private let twoHostsWithKeys = ContractLayer("redis_pubsub, two hosts, encrypted", [.flush, .processes]) { _ in
+private let twoHostsWithKeys = ContractLayer(
+    "redis_pubsub, two hosts, encrypted", [.flush, .processes, .history, .presence]
+) { _ in
     let servers = [try await RedisServerProcess.start(), try await RedisServerProcess.start()]
     let drops = DropRecorder()
     var configuration = RedisPubSubConfiguration()
