@@ -6,29 +6,19 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct RedisSentinelTests {
     @Test func theClientFollowsTheMaster() async throws {
-        let master = try await RedisServerProcess.start()
-        defer { master.stop() }
-        var options = RedisServerProcess.Options()
-        options.replicaOf = master.port
-        let replica = try await RedisServerProcess.start(options)
-        defer { replica.stop() }
-        try await replica.waitUntil(["INFO", "replication"]) { $0.contains("master_link_status:up") }
-        let sentinel = try await RedisServerProcess.startSentinel(watching: "mymaster", at: master.port)
-        defer { sentinel.stop() }
-        try await sentinel.waitUntil(["SENTINEL", "REPLICAS", "mymaster"]) { $0.contains("\(replica.port)") }
+        let servers = try await RedisSentinelServers.start()
+        defer { servers.stop() }
+        let (master, replica) = (servers.master, servers.replica)
         let nobody = RedisEndpoint.Address.tcp(host: "127.0.0.1", port: try freePort())
-        let sentinels = RedisEndpoint.Sentinels(
-            addresses: [nobody, .tcp(host: "127.0.0.1", port: sentinel.port)], masterName: "mymaster")
-        try await withClient(RedisEndpoint(.sentinels(sentinels)), { $0.timeLimit = .seconds(1) }) { client in
+        let endpoint = servers.endpoint(askingFirst: [nobody])
+        try await withClient(endpoint, { $0.timeLimit = .seconds(1) }) { client in
             try await client.run("SET", "key", "before")
             #expect(try await client.run("CONFIG", "GET", "port").array?.last?.text == "\(master.port)")
             try await replica.waitUntil(["GET", "key"]) { $0.contains("before") }
             // The master falls silent; the sentinel promotes the replica.
             master.pause()
             let writing = Task { await client.failure("SET", "key", "silent") }
-            try await sentinel.waitUntil(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"]) {
-                $0.contains("\(replica.port)")
-            }
+            try await servers.promotion()
             let promoted = ContinuousClock.now
             await client.events.connections(2)
             #expect(ContinuousClock.now - promoted < .seconds(2))
@@ -41,7 +31,7 @@ import Testing
             // And an order: the sentinel makes it master again.
             try await master.waitUntil(["ROLE"]) { $0.hasPrefix("slave") }
             try await master.waitUntil(["INFO", "replication"]) { $0.contains("master_link_status:up") }
-            try await sentinel.waitUntil(["SENTINEL", "FAILOVER", "mymaster"]) { $0.hasPrefix("OK") }
+            try await servers.failOver()
             await client.events.connections(3)
             #expect(try await client.run("GET", "key").text == "after")
             try await client.run("SET", "key", "again")

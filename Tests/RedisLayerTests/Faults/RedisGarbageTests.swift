@@ -86,10 +86,8 @@ import Testing
         try await withRedis { server in
             let drops = DropRecorder()
             let layer = RedisLayerKind.core.layer([server.endpoint], observer: drops)
-            let heard = NumberRecorder()
-            let feed = layer.openFeed(heard)
             let group = GroupName(unchecked: "g")
-            try await layer.join(group, feed)
+            let (heard, feed) = try await layer.hearing(group)
             let letters = Letters()
             let inbox = try #require(layer.openInbox(letters))
             let own = try await layer.newChannel(prefix: "specific")
@@ -179,10 +177,8 @@ import Testing
         try await withRedis { server in
             let drops = DropRecorder()
             let layer = RedisLayerKind.pubSub.layer([server.endpoint], observer: drops)
-            let heard = NumberRecorder()
-            let feed = layer.openFeed(heard)
             let group = GroupName(unchecked: "g")
-            try await layer.join(group, feed)
+            let (heard, feed) = try await layer.hearing(group)
             let own = try await layer.newChannel(prefix: "specific")
             let codec = RedisMessageCodec(serializer: .messagePack, secrets: [], randomPrefixLength: 0)
             try await withClient(server.endpoint) { client in
@@ -246,6 +242,14 @@ extension TestClient {
 }
 
 extension ChannelLayer {
+    /// What is heard of `group` from now on.
+    fileprivate func hearing(_ group: GroupName) async throws -> (NumberRecorder, any GroupFeed) {
+        let heard = NumberRecorder()
+        let feed = self.openFeed(heard)
+        try await self.join(group, feed)
+        return (heard, feed)
+    }
+
     /// The code that sending to a channel ends with.
     fileprivate func outcome(of message: LayerMessage, to channel: ChannelName) async -> LayerError.Code? {
         do throws(LayerError) {

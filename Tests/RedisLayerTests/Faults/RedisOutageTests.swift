@@ -14,33 +14,11 @@ import Testing
         try await withRedis(options) { server in
             try await withSites([server.endpoint]) { sites in
                 try await expectResumption { round in
-                    let first = round * 10_000
-                    for site in sites {
-                        let before = site.heard.count
-                        site.submit(first..<first + 100)
-                        try await site.heard.arrivals(before + 100)
-                    }
-                    server.kill()
-                    for site in sites { site.submit(first + 100..<first + 200) }
-                    try await Task.sleep(for: .seconds(5))
-                    for site in sites {
-                        try await site.heard.interrupted(round)
-                        try await site.dropped(round * 100)
-                    }
-                    try await server.start()
-                    let back = ContinuousClock.now
-                    for site in sites {
-                        try await site.heard.restored(round)
-                        try await site.untilHeard(from: first + 200)
-                    }
-                    let time = ContinuousClock.now - back
-                    for site in sites {
-                        #expect(site.dropped == round * 100, "\(site.kind): what nobody carried, and nothing else")
-                        #expect(site.heard.interruptions == round, "\(site.kind): one outage is one gap")
-                        site.heard.expectOrder()
-                    }
-                    return time
+                    try await outage(
+                        round, of: sites, lasting: .seconds(5), begin: { server.kill() },
+                        end: { try await server.start() })
                 }
+                for site in sites { site.heard.expectOrder() }
             }
         }
     }
@@ -102,34 +80,13 @@ import Testing
         try await withRedis { server in
             try await withSites([server.endpoint], options: options) { sites in
                 try await expectResumption { round in
-                    let first = round * 10_000
-                    for site in sites {
-                        let before = site.heard.count
-                        site.submit(first..<first + 100)
-                        try await site.heard.arrivals(before + 100)
-                    }
-                    server.pause()
-                    for site in sites { site.submit(first + 100..<first + 200) }
-                    try await Task.sleep(for: .seconds(10))
-                    for site in sites {
-                        try await site.heard.interrupted(round)
-                        try await site.dropped(round * 100)
-                    }
-                    server.resume()
-                    let back = ContinuousClock.now
-                    for site in sites {
-                        try await site.heard.restored(round)
-                        try await site.untilHeard(from: first + 200)
-                    }
-                    let time = ContinuousClock.now - back
-                    for site in sites {
-                        #expect(site.dropped == round * 100, "\(site.kind): counted, because nobody knows")
-                        #expect(site.heard.interruptions == round, "\(site.kind)")
-                        // Redis may still carry out what it was sent before; nobody sends it again.
-                        let numbers = site.heard.numbers
-                        #expect(Set(numbers).count == numbers.count, "\(site.kind): nothing twice")
-                    }
-                    return time
+                    try await outage(
+                        round, of: sites, lasting: .seconds(10), begin: { server.pause() }, end: { server.resume() })
+                }
+                for site in sites {
+                    // Redis may still carry out what it was sent before; nobody sends it again.
+                    let numbers = site.heard.numbers
+                    #expect(Set(numbers).count == numbers.count, "\(site.kind): nothing twice")
                 }
             }
         }
@@ -137,32 +94,20 @@ import Testing
 
     @Test func sentinelNamesAnotherMaster() async throws {
         try await expectResumption { _ in
-            let master = try await RedisServerProcess.start()
-            defer { master.stop() }
-            var options = RedisServerProcess.Options()
-            options.replicaOf = master.port
-            let replica = try await RedisServerProcess.start(options)
-            defer { replica.stop() }
-            try await replica.waitUntil(["INFO", "replication"]) { $0.contains("master_link_status:up") }
-            let sentinel = try await RedisServerProcess.startSentinel(watching: "mymaster", at: master.port)
-            defer { sentinel.stop() }
-            try await sentinel.waitUntil(["SENTINEL", "REPLICAS", "mymaster"]) { $0.contains("\(replica.port)") }
-            let sentinels = RedisEndpoint.Sentinels(
-                addresses: [.tcp(host: "127.0.0.1", port: sentinel.port)], masterName: "mymaster")
+            let servers = try await RedisSentinelServers.start()
+            defer { servers.stop() }
             var time = Duration.zero
-            try await withSites([RedisEndpoint(.sentinels(sentinels))]) { sites in
+            try await withSites([servers.endpoint()]) { sites in
                 for site in sites {
                     site.submit(0..<100)
                     try await site.heard.arrivals(100)
                 }
-                master.kill()
+                servers.master.kill()
                 for site in sites {
                     site.submit(100..<200)
                     try await site.dropped(100)
                 }
-                try await sentinel.waitUntil(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"]) {
-                    $0.contains("\(replica.port)")
-                }
+                try await servers.promotion()
                 let promoted = ContinuousClock.now
                 for site in sites {
                     try await site.heard.restored(1)
@@ -189,4 +134,38 @@ import Testing
             }
         }
     }
+}
+
+/// One outage: what is sent before it arrives, what is sent while it lasts is counted as dropped, and the gap is told once.
+///
+/// - Parameter round: how many there were, with this one.
+/// - Returns: the time from its end until messages came through again.
+private func outage(
+    _ round: Int, of sites: [FaultSite], lasting time: Duration, begin: () -> Void, end: () async throws -> Void
+) async throws -> Duration {
+    let first = round * 10_000
+    for site in sites {
+        let before = site.heard.count
+        site.submit(first..<first + 100)
+        try await site.heard.arrivals(before + 100)
+    }
+    begin()
+    for site in sites { site.submit(first + 100..<first + 200) }
+    try await Task.sleep(for: time)
+    for site in sites {
+        try await site.heard.interrupted(round)
+        try await site.dropped(round * 100)
+    }
+    try await end()
+    let back = ContinuousClock.now
+    for site in sites {
+        try await site.heard.restored(round)
+        try await site.untilHeard(from: first + 200)
+    }
+    let resumed = ContinuousClock.now
+    for site in sites {
+        #expect(site.dropped == round * 100, "\(site.kind): what was not carried, or nobody knows, and nothing else")
+        #expect(site.heard.interruptions == round, "\(site.kind): one outage is one gap")
+    }
+    return resumed - back
 }
