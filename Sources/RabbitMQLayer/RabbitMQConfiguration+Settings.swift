@@ -5,7 +5,8 @@ extension RabbitMQConfiguration {
     private static let keys = [
         "host", "expiry", "local_expiry", "group_expiry", "local_capacity", "remote_capacity", "overflow", "capacity",
         "channel_capacity", "groups_exchange", "publish_exchange", "dead_letter_queue", "delivery_limit",
-        "send_queue_limit", "timeout", "connect_timeout", "heartbeat", "ssl",
+        "send_queue_limit", "timeout", "connect_timeout", "heartbeat", "ssl", "history_log", "history_log_bytes",
+        "presence_expiry",
     ]
 
     /// Reads `config` of a layer with the backend `rabbitmq`, named as for `channels_rabbitmq`. Faults are left with the
@@ -19,12 +20,15 @@ extension RabbitMQConfiguration {
         self.addresses = Self.addresses(config) ?? self.addresses
         self.readTimes(config)
         self.readCapacities(config)
+        self.limits.presenceExpiry = config.read(
+            "presence_expiry", .duration(in: .seconds(1)...(.seconds(31_536_000))), default: self.limits.presenceExpiry)
         self.groupsExchange = config.read("groups_exchange", Self.name, default: self.groupsExchange)
         self.publishExchange = Self.optional(config, "publish_exchange", Self.name, default: self.publishExchange)
         if self.publishExchange == self.groupsExchange {
             config.child("publish_exchange")?.fault("wanted another exchange than groups_exchange")
         }
         self.deadLetterQueue = Self.optional(config, "dead_letter_queue", Self.name, default: self.deadLetterQueue)
+        self.historyLog = config.read("history_log", Self.name, default: self.historyLog)
         if let ssl = config.child("ssl") { self.tls = RabbitMQTLS(reading: ssl) }
     }
 
@@ -61,6 +65,8 @@ extension RabbitMQConfiguration {
         let prefetch = SettingKind<Int>.integer(in: 1...65_535, unit: "messages")
         self.localCapacity = config.read("local_capacity", prefetch, default: self.localCapacity)
         self.remoteCapacity = Self.optional(config, "remote_capacity", capacity, default: self.remoteCapacity)
+        let bytes = SettingKind<Int>.integer(in: 1 << 20...1 << 40, unit: "bytes")
+        self.historyLogBytes = config.read("history_log_bytes", bytes, default: self.historyLogBytes)
         self.overflow = config.oneOf("overflow", Overflow.self) ?? self.overflow
         self.sendQueueLimit = config.read("send_queue_limit", capacity, default: self.sendQueueLimit)
         self.deliveryLimit = config.read("delivery_limit", .integer(in: 1...1_000), default: self.deliveryLimit)

@@ -29,6 +29,10 @@ public struct RabbitMQConfiguration: Sendable {
     public var overflow = Overflow.dropOldest
     /// The queue for messages of normal channels that could not be delivered. `nil` drops them.
     public var deadLetterQueue: String? = "carillon.dead-letters"
+    /// The stream in which all publications are that are kept. Every process that needs histories reads it.
+    public var historyLog = "carillon.history"
+    /// Bytes that the stream holds; all histories together should fit. A process reads all of it when it begins.
+    public var historyLogBytes = 256 << 20
     /// How often a message of a normal channel is tried before it becomes a dead letter.
     public var deliveryLimit = 5
     /// Messages that may wait here to be sent. More are refused with `unavailable`.

@@ -24,6 +24,8 @@ public final class RabbitMQLayer: ChannelLayer {
     private let process: String
     private let lastID = Atomic<UInt64>(0)
     private let threads: LayerThreads
+    /// Histories and presence.
+    let log: GroupLog
 
     /// Connects in the background: what is sent meanwhile waits.
     ///
@@ -44,11 +46,17 @@ public final class RabbitMQLayer: ChannelLayer {
             configuration: configuration, topology: topology, outbox: self.outbox, observer: observer, logger: logger,
             exchangeVanished: self.home.lostBindings)
         let consume = ConsumeLoop(configuration: configuration, topology: topology, home: self.home, logger: logger)
-        self.threads = LayerThreads([("carillon-mq-pub", publish.run), ("carillon-mq-sub", consume.run)])
+        self.log = GroupLog(configuration, process: self.process, outbox: self.outbox, local: self.home.local)
+        self.home.use(self.log)
+        let read = LogLoop(configuration: configuration, topology: topology, log: self.log, logger: logger)
+        self.threads = LayerThreads([
+            ("carillon-mq-pub", publish.run), ("carillon-mq-sub", consume.run), ("carillon-mq-log", read.run),
+        ])
     }
 
     deinit {
         // Who lets go of a layer without closing it gets no answers any more, but leaves no threads behind.
+        self.log.close()
         self.outbox.close()
         self.home.end()
     }
@@ -180,6 +188,7 @@ public final class RabbitMQLayer: ChannelLayer {
 
     /// What waits to be sent is sent first, for two seconds at most.
     public func close() async {
+        self.log.close()
         self.outbox.close()
         await self.home.close()
         await self.threads.ended(within: .seconds(3))

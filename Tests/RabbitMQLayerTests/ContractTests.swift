@@ -4,7 +4,13 @@ import TestSupport
 import Testing
 
 /// Capacity is not claimed: here it belongs to the process's queue, not to each channel (see `CapacityTests`).
-private let rabbitMQ = ContractLayer("RabbitMQ", [.normalChannels, .expiry, .groupExpiry, .processes]) { limits in
+private let rabbitMQ = ContractLayer(
+    "RabbitMQ",
+    [
+        .normalChannels, .expiry, .groupExpiry, .processes, .history, .historyOrder, .historyExpiry, .presence,
+        .presenceExpiry,
+    ]
+) { limits in
     let broker = try await RabbitMQProcess.shared()
     let drops = DropRecorder()
     let configuration = try testConfiguration(broker) {
@@ -13,7 +19,12 @@ private let rabbitMQ = ContractLayer("RabbitMQ", [.normalChannels, .expiry, .gro
     }
     return ContractBroker(
         drops: drops,
-        connect: { RabbitMQLayer(configuration: configuration, observer: drops, logger: quietLogger) },
+        connect: {
+            let layer = RabbitMQLayer(configuration: configuration, observer: drops, logger: quietLogger)
+            // As a gateway does: who asks for a history reads the log from then on, and hears what comes later from there.
+            _ = try await layer.readHistory(of: GroupName(unchecked: "asked"), .position)
+            return layer
+        },
         advance: { try await Task.sleep(for: $0) })
 }
 

@@ -46,6 +46,20 @@ extension ClientMethod {
                     exclusive: 0, nowait: 0, arguments: amqp_empty_table)
                 return amqp_send_method(state, channel, AMQP_BASIC_CONSUME_METHOD, &method)
             }
+        case .follow(let queue, let tag, let start):
+            let offset: FieldValue =
+                switch start {
+                case .first: .text("first")
+                case .offset(let offset): .integer(Int64(clamping: offset))
+                }
+            return FieldTable([("x-stream-offset", offset)]).withTable { table in
+                Self.withBytes(queue, tag, "") { queue, tag, _ in
+                    var method = amqp_basic_consume_t(
+                        ticket: 0, queue: queue, consumer_tag: tag, no_local: 0, no_ack: 0, exclusive: 0, nowait: 0,
+                        arguments: table)
+                    return amqp_send_method(state, channel, AMQP_BASIC_CONSUME_METHOD, &method)
+                }
+            }
         case .cancel(let tag):
             return tag.withAMQPBytes { tag in
                 var method = amqp_basic_cancel_t(consumer_tag: tag, nowait: 0)
@@ -81,6 +95,12 @@ extension QueuePlan {
     /// The arguments of the declaration.
     var arguments: [(String, FieldValue)] {
         guard !self.isPassive else { return [] }
+        if let stream = self.stream {
+            return [
+                ("x-queue-type", .text("stream")), ("x-max-length-bytes", .integer(Int64(stream.bytes))),
+                ("x-stream-max-segment-size-bytes", .integer(Int64(stream.segmentBytes))),
+            ]
+        }
         var fields: [(String, FieldValue)] = []
         if !self.isExclusive { fields.append(("x-queue-type", .text("quorum"))) }
         if let life = self.messageLife { fields.append(("x-message-ttl", .integer(life))) }

@@ -11,7 +11,10 @@ extension ServerFrame {
             self = Self.method(frame.payload.method, on: frame.channel, plainExchange)
         case AMQP_FRAME_HEADER:
             let header = frame.payload.properties
-            self = .content(bytes: header.body_size, deathReason: Self.deathReason(header.decoded))
+            var reason: String?
+            var place: UInt64?
+            Self.readHeaders(header.decoded, &reason, &place)
+            self = .content(bytes: header.body_size, deathReason: reason, place: place)
         case AMQP_FRAME_BODY: self = .body(UnsafeRawBufferPointer(frame.payload.body_fragment))
         default: self = .other
         }
@@ -69,17 +72,24 @@ extension ServerFrame {
                 plainKey: isPlain ? String(method.routing_key) : nil))
     }
 
-    /// `x-first-death-reason` of the message's headers.
-    private static func deathReason(_ decoded: UnsafeMutableRawPointer?) -> String? {
+    /// `x-first-death-reason` and `x-stream-offset` of the message's headers.
+    private static func readHeaders(
+        _ decoded: UnsafeMutableRawPointer?, _ reason: inout String?, _ place: inout UInt64?
+    ) {
         guard let properties = decoded?.assumingMemoryBound(to: amqp_basic_properties_t.self).pointee,
             properties._flags & amqp_flags_t(AMQP_BASIC_HEADERS_FLAG) != 0
-        else { return nil }
+        else { return }
         for entry in UnsafeBufferPointer(
             start: properties.headers.entries, count: Int(max(properties.headers.num_entries, 0)))
-        where entry.value.kind == UInt8(AMQP_FIELD_KIND_UTF8.rawValue) && String(entry.key) == "x-first-death-reason" {
-            return String(entry.value.value.bytes)
+        {
+            switch Int(entry.value.kind) {
+            case Int(AMQP_FIELD_KIND_UTF8.rawValue) where String(entry.key) == "x-first-death-reason":
+                reason = String(entry.value.value.bytes)
+            case Int(AMQP_FIELD_KIND_I64.rawValue) where String(entry.key) == "x-stream-offset":
+                place = UInt64(exactly: entry.value.value.i64)
+            default: break
+            }
         }
-        return nil
     }
 }
 

@@ -141,7 +141,7 @@ struct ConsumeLoop: Sendable {
         case .deliver(let channel, let head):
             life.current = channel
             life.assemblers[channel, default: DeliveryAssembler()].begin(head)
-        case .content(let bytes, let reason):
+        case .content(let bytes, let reason, _):
             let delivery = life.assemblers[life.current]?.content(bytes: bytes, deathReason: reason)
             if let delivery { try self.arrived(delivery, &life, connection) }
         case .body(let bytes):
@@ -167,6 +167,7 @@ struct ConsumeLoop: Sendable {
         case .main, .own:
             self.home.arrived(delivery)
         case .dropped: self.home.wasDropped(delivery)
+        case .log: break
         case .normal(let number): return try self.arrived(delivery, forNormal: number, &life, connection)
         }
         if let number = life.acks.add(delivery.head.tag) { try self.acknowledge(number, connection) }

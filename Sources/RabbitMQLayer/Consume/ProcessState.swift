@@ -10,6 +10,8 @@ final class ProcessState: Sendable {
     let local: MemoryLayer
     let demand = Demand()
     let waker = Waker()
+    /// Set once, before anything arrives.
+    private let logBox = Mutex<GroupLog?>(nil)
     private let needs = Mutex(Needs())
     private let hasLostBindings = Atomic(false)
     private let feeds = Mutex<[ObjectIdentifier: RabbitMQFeed]>([:])
@@ -23,6 +25,10 @@ final class ProcessState: Sendable {
         self.outbox = outbox
         self.observer = observer
     }
+
+    private var log: GroupLog? { self.logBox.withLock { $0 } }
+
+    func use(_ log: GroupLog) { self.logBox.withLock { $0 = log } }
 
     var isClosed: Bool { self.needs.withLock { $0.isClosed } }
 
@@ -100,6 +106,8 @@ final class ProcessState: Sendable {
     func arrived(_ delivery: DeliveryAssembler.Delivery) {
         switch self.arrival(delivery, name: self.configuration.groupsExchange) {
         case .group(let group, let message)?:
+            // It came by the log already, or will.
+            if let position = message.position, let log = self.log, !log.takesCopy(position, of: group) { return }
             if !self.local.deliver(message, toGroup: group) { self.forgetIfEmpty(group) }
         case .channel(let channel, let message)?: self.deliver(message, to: channel)
         case nil: break

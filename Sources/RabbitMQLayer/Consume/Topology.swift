@@ -10,6 +10,9 @@ struct Topology: Sendable {
     /// What the names of all of this process's queues hold.
     let process: String
 
+    /// The log of publications that are kept.
+    let log: QueuePlan
+
     static let normalPrefix = "carillon.channel."
 
     /// - Parameter process: random, of the characters a channel's name may have.
@@ -22,6 +25,11 @@ struct Topology: Sendable {
         self.deadLetterQueue = configuration.deadLetterQueue
         self.deliveryLimit = configuration.deliveryLimit
         self.process = process
+        self.log = QueuePlan(
+            name: configuration.historyLog,
+            stream: .init(
+                bytes: configuration.historyLogBytes, segmentBytes: max(1 << 20, configuration.historyLogBytes / 8)),
+            isExclusive: false)
     }
 
     /// The process's own queue, which all its groups are bound to. Each connection has a new one: the broker may not know

@@ -7,6 +7,8 @@ struct DeliveryAssembler {
         var body: ByteBuffer
         /// Why the broker dropped it from another queue: `expired`, `maxlen`, `rejected`, `delivery_limit`.
         var deathReason: String?
+        /// Its offset in the stream that it is from.
+        var place: UInt64?
     }
 
     private enum State {
@@ -26,9 +28,9 @@ struct DeliveryAssembler {
     mutating func begin(_ head: DeliveryHead) { self.state = .head(head) }
 
     /// - Returns: the message, when it has no body.
-    mutating func content(bytes: UInt64, deathReason: String?) -> Delivery? {
+    mutating func content(bytes: UInt64, deathReason: String?, place: UInt64? = nil) -> Delivery? {
         guard case .head(let head) = self.state else { return nil }
-        var delivery = Delivery(head: head, body: ByteBuffer(), deathReason: deathReason)
+        var delivery = Delivery(head: head, body: ByteBuffer(), deathReason: deathReason, place: place)
         if bytes > self.limit {
             self.state = .oversized(delivery, missing: bytes)
             return nil

@@ -4,8 +4,8 @@ enum ServerFrame {
     case deliver(AMQPChannelID, DeliveryHead)
     /// A message that nobody could be given comes back; its content follows.
     case returned(AMQPChannelID, key: String)
-    /// The content's header.
-    case content(bytes: UInt64, deathReason: String?)
+    /// The content's header. `place` is the message's offset in the stream that it is from.
+    case content(bytes: UInt64, deathReason: String?, place: UInt64?)
     case body(UnsafeRawBufferPointer)
     /// Messages were taken.
     case acknowledged(UInt64, multiple: Bool)
@@ -43,6 +43,8 @@ enum ConsumerTag: Sendable, Hashable {
     case own(Int)
     /// A normal channel.
     case normal(Int)
+    /// The log of publications.
+    case log
 
     var text: String {
         switch self {
@@ -50,6 +52,7 @@ enum ConsumerTag: Sendable, Hashable {
         case .dropped: "dropped"
         case .own(let number): "own.\(number)"
         case .normal(let number): "normal.\(number)"
+        case .log: "log"
         }
     }
 
@@ -57,6 +60,7 @@ enum ConsumerTag: Sendable, Hashable {
         switch text {
         case "main": self = .main
         case "dropped": self = .dropped
+        case "log": self = .log
         default:
             let parts = text.split(separator: ".")
             guard parts.count == 2, let number = Int(parts[1]) else { return nil }

@@ -17,9 +17,16 @@ final class Outbox: Sendable {
 
     /// Takes a message, or refuses it at once. Never waits.
     func offer(_ submission: Submission) {
+        if let error = self.take(submission) { self.tell([Outcome(submission: submission, result: .failed(error))]) }
+    }
+
+    /// As `offer`, for whoever holds a lock: a refusal is told to nobody else.
+    func take(_ submission: Submission) -> LayerError? {
         switch self.state.withLock({ $0.offer(submission) }) {
-        case .taken(let mustWake): if mustWake { self.waker.wake() }
-        case .refused(let error): self.tell([Outcome(submission: submission, result: .failed(error))])
+        case .taken(let mustWake):
+            if mustWake { self.waker.wake() }
+            return nil
+        case .refused(let error): return error
         }
     }
 

@@ -111,10 +111,14 @@ struct PublishLoop: Sendable {
 
     private func send(_ submission: Submission, _ connection: borrowing AMQPConnection) throws(BrokerError) {
         let isGroup = if case .group = submission.target { true } else { false }
-        let isNormal = if case .normalChannel = submission.target { true } else { false }
+        let isLasting =
+            switch submission.target {
+            case .normalChannel, .log: true
+            case .group, .process: false
+            }
         try connection.publish(
             submission.body, exchange: isGroup ? self.topology.groups.name : "", key: submission.key,
-            channel: Channel.publish, mandatory: !isGroup, persistent: isNormal)
+            channel: Channel.publish, mandatory: !isGroup, persistent: isLasting)
     }
 
     private func handle(

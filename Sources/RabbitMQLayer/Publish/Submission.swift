@@ -10,6 +10,8 @@ struct Submission: Sendable {
         case process
         /// The queue of a normal channel, which must be there before.
         case normalChannel
+        /// The log of publications.
+        case log
     }
 
     var target: Target

@@ -53,7 +53,7 @@ enum RawPublisher {
                     replies += 1
                     if replies == 3 { send() }
                 case .deliver(_, let head): assembler.begin(head)
-                case .content(let bytes, let reason): _ = assembler.content(bytes: bytes, deathReason: reason)
+                case .content(let bytes, let reason, _): _ = assembler.content(bytes: bytes, deathReason: reason)
                 case .body(let bytes): if let delivery = assembler.body(bytes) { return delivery.body }
                 case .channelClosed(_, let refusal): throw BrokerError(.lost, "\(refusal)")
                 default: break

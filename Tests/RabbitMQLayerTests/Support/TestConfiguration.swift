@@ -18,6 +18,7 @@ func testConfiguration(
     var configuration = RabbitMQConfiguration(addresses: [try RabbitMQAddress(broker.url())])
     configuration.groupsExchange = unique("groups")
     configuration.publishExchange = unique("publish")
+    configuration.historyLog = unique("history")
     change(&configuration)
     return configuration
 }
