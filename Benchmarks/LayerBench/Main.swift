@@ -7,6 +7,7 @@ import Logging
 ///
 ///     LayerBench receive BACKEND URL GROUP MESSAGES          says "ready", then one line of JSON
 ///     LayerBench send    BACKEND URL GROUP MESSAGES WINDOW   one line of JSON
+///     LayerBench publish BACKEND URL GROUP MESSAGES WINDOW   the same, with a history
 @main
 enum Main {
     static func main() async {
@@ -14,11 +15,14 @@ enum Main {
         guard let role = arguments.popFirst(), let backend = arguments.popFirst(), let url = arguments.popFirst(),
             let group = arguments.popFirst().flatMap({ try? GroupName($0) }),
             let messages = arguments.popFirst().flatMap({ Int($0) })
-        else { fail("usage: LayerBench send|receive redis|redis_pubsub|rabbitmq URL GROUP MESSAGES [WINDOW]") }
+        else { fail("usage: LayerBench send|publish|receive redis|redis_pubsub|rabbitmq URL GROUP MESSAGES [WINDOW]") }
         do {
             let layer = try makeLayer(backend, url: url)
             switch role {
             case "receive": await receive(messages, from: group, over: layer)
+            case "publish":
+                let window = arguments.popFirst().flatMap { Int($0) } ?? 1_000
+                await publish(messages, to: group, over: layer, window: window)
             default:
                 let window = arguments.popFirst().flatMap { Int($0) } ?? 1_000
                 await send(messages, to: group, over: layer, window: window)
