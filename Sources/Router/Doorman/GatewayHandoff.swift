@@ -52,12 +52,12 @@ struct HandoffSender: ~Copyable {
         return false
     }
 
-    /// Until a full queue has room again, for at most a tenth of a second.
+    /// Until a full queue has room again, for at most a second: a busy machine may let the gateway wait for a processor.
     private func waitForRoom() -> Bool {
         let now = NIODeadline.now()
         var full = self.lines.filter { $0.isFull && now - $0.lastHanded < .seconds(1) }
             .map { pollfd(fd: $0.connection, events: Int16(POLLOUT), revents: 0) }
-        return !full.isEmpty && poll(&full, nfds_t(full.count), 100) > 0
+        return !full.isEmpty && poll(&full, nfds_t(full.count), 1_000) > 0
     }
 
     /// Of those that were not tried in this round.
