@@ -87,11 +87,11 @@ let package = Package(
         // System calls Swift cannot import: descriptor passing, and the files embedded in the binary.
         .target(name: "CDescriptors"),
         // What NIO does not have of sockets and threads; for router and gateway.
-        .target(name: "Sockets", dependencies: ["CDescriptors"], swiftSettings: features),
+        .target(name: "Sockets", dependencies: ["CDescriptors", nioCore], swiftSettings: features),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         // Kept-alive HTTP/1.1 connections to upstreams: the router's proxying, the gateway's questions to workers.
         .target(
-            name: "Upstream", dependencies: ["HTTP1", "Telemetry", nioCore, nioPosix, nioSSL, logging],
+            name: "Upstream", dependencies: ["HTTP1", "Sockets", "Telemetry", nioCore, nioPosix, nioSSL, logging],
             swiftSettings: features),
         // Messages of the Centrifugo client protocol in Protobuf, made of their schema ("make protobuf"). By themselves,
         // because the generator's code is not held to the features of ours.

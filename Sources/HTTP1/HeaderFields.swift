@@ -67,6 +67,9 @@ public struct HeaderFields: Sendable {
     @inline(__always)
     package func contains(_ field: KnownField) -> Bool { self.present.contains(field) }
 
+    /// Whether the head has none of `fields`.
+    package func hasNone(of fields: KnownFields) -> Bool { self.present.isDisjoint(with: fields) }
+
     func first(_ field: KnownField) -> Place? {
         guard self.present.contains(field) else { return nil }
         for place in self.places where place.known == field { return place }

@@ -1,5 +1,6 @@
 import HTTP1
 package import NIOCore
+import Sockets
 
 /// One HTTP/1.1 connection to an upstream: bytes to `UpstreamExchange` calls, one exchange after another.
 ///
@@ -22,11 +23,14 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
     let lane: UpstreamLane
     private let configuration: UpstreamConfiguration
     private var context: ChannelHandlerContext?
+    /// While the channel is active.
+    private var writer: SocketWriter?
     private var phase = Phase.idle
     private var exchange: (any UpstreamExchange)?
     private var inbound = ByteBuffer()
     private var parser: ResponseHeadParser
     private var decoder = BodyDecoder(framing: .none, limit: nil)
+    private let speaksFastCGI: Bool
     /// For an upstream that speaks FastCGI, from a request's start on; `nil` for all others.
     private var fastCGI: FastCGIAnswer?
     private var method = ""
@@ -48,6 +52,7 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
         self.pool = pool
         self.lane = lane
         self.configuration = configuration
+        self.speaksFastCGI = pool.speaksFastCGI
         self.parser = ResponseHeadParser(limits: configuration.headLimits)
     }
 
@@ -65,24 +70,24 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
     ///   - method: the request's; what is a body in the answer depends on it.
     ///   - isComplete: nothing will follow.
     package func start(_ bytes: ByteBuffer, method: String, isComplete: Bool) {
-        guard self.phase == .idle, self.exchange != nil, let context = self.context else { return }
+        guard self.phase == .idle, self.exchange != nil, let writer = self.writer else { return }
         self.phase = .head
         self.method = method
         self.requestIsComplete = isComplete
-        if self.pool.speaksFastCGI {
+        if self.speaksFastCGI {
             self.fastCGI = FastCGIAnswer(method: method, limits: self.configuration.headLimits)
         }
         self.setDeadlineForAnswer()
-        context.writeAndFlush(NIOAny(bytes), promise: nil)
+        writer.send(bytes)
     }
 
     /// Sends more of the request's body, or bytes of the tunnel. Flushed by `flush`.
     package func write(_ bytes: ByteBuffer) {
-        self.context?.write(NIOAny(bytes), promise: nil)
+        self.writer?.write(bytes)
     }
 
     package func flush() {
-        self.context?.flush()
+        self.writer?.flush()
     }
 
     /// The whole request has been written: from now on the upstream's time runs.
@@ -117,6 +122,7 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
 
     /// In a tunnel: nothing more is sent; the other direction goes on.
     package func endOutput() {
+        self.writer?.flush()
         self.context?.close(mode: .output, promise: nil)
     }
 
@@ -127,6 +133,7 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
         self.settle()
         guard self.phase != .closed else { return }
         self.phase = .closed
+        self.writer?.flush()
         self.context?.closeAfterFlush()
     }
 
@@ -134,7 +141,10 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
 
     /// Gives the connection to `exchange`; `false` when it is no longer alive.
     func begin(_ exchange: any UpstreamExchange) -> Bool {
-        guard self.phase == .idle, let context = self.context, context.channel.isActive else { return false }
+        guard self.phase == .idle, let context = self.context else { return false }
+        // A new connection is given away before its handler hears that it is active.
+        if self.writer == nil, context.channel.isActive { self.opened(context) }
+        guard self.writer != nil else { return false }
         self.exchange = exchange
         self.isCounted = true
         self.lane.server.began()
@@ -161,10 +171,17 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
 
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        if context.channel.isActive { self.pool.watch.add(self) }
+        if context.channel.isActive { self.opened(context) }
     }
 
     package func channelActive(context: ChannelHandlerContext) {
+        self.opened(context)
+    }
+
+    private func opened(_ context: ChannelHandlerContext) {
+        guard self.writer == nil else { return }
+        let isPlain = if case .tls = self.lane.server.address { false } else { true }
+        self.writer = SocketWriter(context, isPlain: isPlain)
         self.pool.watch.add(self)
     }
 
@@ -216,6 +233,8 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
         self.fail(.closedInAnswer, "the connection ended")
         self.phase = .closed
         self.context = nil
+        self.writer?.end()
+        self.writer = nil
         self.pool.watch.remove(self)
         self.pool.closed(self)
     }
@@ -251,12 +270,11 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
             // Nobody asked: an upstream that says 408 before it closes, or one that is out of step. Never an answer.
             if self.inbound.readableBytes > 0 { self.failOrClose() }
             return false
-        case .head where self.fastCGI != nil, .body where self.fastCGI != nil: return try self.processRecord()
+        case .head where self.speaksFastCGI, .body where self.speaksFastCGI: return try self.processRecord()
         case .head:
             guard self.inbound.readableBytes > 0 else { return false }
             self.answerHasBegun = true
             guard let head = try self.parser.parse(&self.inbound) else { return false }
-            self.parser = ResponseHeadParser(limits: self.configuration.headLimits)
             try self.received(head)
             return true
         case .body:
@@ -337,7 +355,7 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
         self.settle()
         // First back to the pool, so that the next request of the same browser can have it.
         if self.answerKeepsAlive, self.requestIsComplete, self.inbound.readableBytes == 0,
-            self.fastCGI?.isBetweenRecords ?? true
+            !self.speaksFastCGI || self.fastCGI?.isBetweenRecords == true
         {
             self.phase = .idle
             self.releaseReads()
@@ -359,7 +377,7 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
             } else {
                 self.fail(.closedBeforeAnswer, "\(why) before an answer")
             }
-        case .body where self.fastCGI != nil: self.fail(.closedInAnswer, "\(why) in the answer's body")
+        case .body where self.speaksFastCGI: self.fail(.closedInAnswer, "\(why) in the answer's body")
         case .body:
             do throws(HTTP1Error) {
                 guard let part = try self.decoder.finish() else {

@@ -1,5 +1,6 @@
 import Glibc
 package import NIOCore
+package import Sockets
 
 /// One event loop's kept-alive connections to a group of equal upstreams. Used on that loop only: no hops, no locks.
 ///

@@ -1,5 +1,6 @@
 import HTTP1
 import NIOCore
+import Sockets
 
 /// A request whose whole answer is collected. Lives on its pool's event loop, from `ask` to the promise's completion.
 final class UpstreamQuestion: UpstreamExchange, Watched {

@@ -1,4 +1,5 @@
 package import NIOCore
+import Sockets
 
 /// A request's place while it has no connection yet: in the queue, or while one is being made.
 ///

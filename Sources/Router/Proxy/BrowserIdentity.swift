@@ -10,7 +10,7 @@ struct BrowserIdentity {
     let address: String
     let transport: Transport
     private let trustedProxies: TrustedProxies
-    /// The lines that are the same for each request of an untrusted peer.
+    /// The lines that are the same for each request of an untrusted peer, and of a trusted one that says nothing of its own.
     private let lines: ByteBuffer
     /// What of `Forwarded` is the same for each request: `for=192.0.2.7;proto=http`.
     private let forwarded: String
@@ -40,6 +40,11 @@ struct BrowserIdentity {
         .forwarded, .xForwardedFor, .xRealIP, .xForwardedProto, .xForwardedHost, .xRequestID,
     ]
 
+    /// What a trusted peer may say about who is behind it.
+    private static let saidByTrusted: KnownFields = [
+        .forwarded, .xForwardedFor, .xRealIP, .xForwardedProto, .xForwardedHost,
+    ]
+
     /// Whether an unknown field of the request is passed on as it came.
     func passes(unknown name: UnsafeRawBufferPointer) -> Bool {
         switch DisguisedField(name) {
@@ -54,7 +59,7 @@ struct BrowserIdentity {
     /// Appends `X-Forwarded-For`, `-Proto`, `-Host`, `X-Real-IP`, `Forwarded`, and what there is to say of a certificate.
     func write(to out: inout ByteBuffer, head: RequestHead, host: String?) {
         if self.certificateLines.readableBytes > 0 { out.writeImmutableBuffer(self.certificateLines) }
-        if self.isTrusted {
+        if self.isTrusted, !head.fields.hasNone(of: Self.saidByTrusted) {
             self.writeTrusted(to: &out, head: head, host: host)
         } else {
             out.writeImmutableBuffer(self.lines)

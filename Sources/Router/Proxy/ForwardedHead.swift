@@ -7,7 +7,8 @@ enum ForwardedHead {
     ///
     /// - Parameter hostOfUpstream: for a request that came without `Host` (HTTP/1.0).
     static func write(
-        _ head: RequestHead, plan: RequestPlan, identity: BrowserIdentity, name: RequestName, hostOfUpstream: String,
+        _ head: RequestHead, plan: RequestPlan, identity: BrowserIdentity, name: RequestName,
+        hostOfUpstream: @autoclosure () -> String,
         via: Bool = false, to out: inout ByteBuffer
     ) {
         out.writeRequestLine(method: plan.method, target: plan.target)
@@ -16,7 +17,7 @@ enum ForwardedHead {
         if plan.isHTTP10 { dropped.insert(.expect) }
         if plan.hostFromTarget != nil || plan.host == nil {
             dropped.insert(.host)
-            out.writeField("Host: ", host ?? hostOfUpstream)
+            out.writeField("Host: ", host ?? hostOfUpstream())
         }
         let named = Named(by: head.fields, and: plan.maxForwards == nil ? nil : "max-forwards")
         out.writeFields(of: head.fields) { field, name, _ in

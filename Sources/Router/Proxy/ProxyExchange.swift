@@ -11,7 +11,7 @@ final class ProxyExchange {
         case records
     }
 
-    var plan: RequestPlan
+    let plan: RequestPlan
     let head: RequestHead
     let name: RequestName
     /// When it began, if its line in the log is to say so.

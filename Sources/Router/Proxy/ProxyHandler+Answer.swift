@@ -9,8 +9,14 @@ extension ProxyHandler: UpstreamExchange {
         guard let exchange = self.exchange else { return connection.abandon() }
         exchange.ticket = nil
         exchange.connection = connection
+        // As a rule the kernel has taken the bytes when this ends, and the next request is written in the same memory.
         var bytes = ByteBuffer()
-        bytes.reserveCapacity(exchange.head.fields.byteCount + 384)
+        swap(&bytes, &self.shard.scratch)
+        bytes.clear(minimumCapacity: exchange.head.fields.byteCount + 384)
+        defer {
+            bytes.clear()
+            if bytes.capacity <= 2 * Self.joinedBytes { self.shard.scratch = bytes }
+        }
         exchange.upstream = connection.address
         ForwardedHead.write(
             exchange.head, plan: exchange.plan, identity: self.identity, name: exchange.name,
@@ -131,7 +137,7 @@ extension ProxyHandler: UpstreamExchange {
             self.outbound.writeImmutableBuffer(bytes)
         } else {
             self.writeOutbound()
-            self.context?.write(NIOAny(bytes), promise: nil)
+            self.writer?.write(bytes)
         }
     }
 
@@ -143,24 +149,24 @@ extension ProxyHandler: UpstreamExchange {
         } else {
             self.outbound.writeChunkStart(length: bytes.readableBytes)
             self.writeOutbound()
-            self.context?.write(NIOAny(bytes), promise: nil)
+            self.writer?.write(bytes)
             self.outbound.writeStaticString("\r\n")
         }
     }
 
     private func writeOutbound() {
         guard self.outbound.readableBytes > 0 else { return }
-        self.context?.write(NIOAny(self.outbound), promise: nil)
+        self.writer?.write(self.outbound)
         self.outbound.clear()
     }
 
     /// Everything that waits goes to the socket, and the scratch buffer back to the loop.
     func flushAnswer() {
         if self.outbound.readableBytes > 0 {
-            self.context?.writeAndFlush(NIOAny(self.outbound), promise: nil)
+            self.writer?.send(self.outbound)
             self.outbound.clear()
         } else {
-            self.context?.flush()
+            self.writer?.flush()
         }
         if self.outbound.capacity > 0 {
             self.shard.scratch = self.outbound

@@ -19,7 +19,7 @@ extension ProxyHandler {
         {
             var bytes = ByteBuffer()
             bytes.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
-            self.context?.writeAndFlush(NIOAny(bytes), promise: nil)
+            self.writer?.send(bytes)
         }
         guard exchange.plan.framing == .chunked else { return false }
         exchange.collected = ByteBuffer()

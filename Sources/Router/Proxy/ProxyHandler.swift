@@ -1,6 +1,7 @@
 import HTTP1
 import Logging
 import NIOCore
+import Sockets
 import Telemetry
 import Upstream
 
@@ -33,6 +34,8 @@ final class ProxyHandler: ChannelDuplexHandler, ShardConnection {
     let shard: ProxyShard
     let identity: BrowserIdentity
     var context: ChannelHandlerContext?
+    /// While the channel is active.
+    var writer: SocketWriter?
     var phase = Phase.head
     var exchange: ProxyExchange?
     /// What came and has not been dealt with.
@@ -68,11 +71,18 @@ final class ProxyHandler: ChannelDuplexHandler, ShardConnection {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         // After a handshake, and on a stream, the channel is long active.
-        if context.channel.isActive { self.shard.opened(self) }
+        if context.channel.isActive { self.opened(context) }
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        if self.watchIndex < 0 { self.shard.opened(self) }
+        self.opened(context)
+    }
+
+    private func opened(_ context: ChannelHandlerContext) {
+        guard self.writer == nil else { return }
+        let transport = self.identity.transport
+        self.writer = SocketWriter(context, isPlain: !transport.isSecure && !transport.isHTTP2)
+        self.shard.opened(self)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -125,6 +135,8 @@ final class ProxyHandler: ChannelDuplexHandler, ShardConnection {
     func channelInactive(context: ChannelHandlerContext) {
         self.abort()
         self.context = nil
+        self.writer?.end()
+        self.writer = nil
         self.shard.closed(self)
     }
 
@@ -174,26 +186,27 @@ final class ProxyHandler: ChannelDuplexHandler, ShardConnection {
 
     /// Which limit holds now. Called when the phase changes, and when bytes move.
     func setDeadline() {
-        let configuration = self.shard.configuration
-        let watch = self.shard.watch
+        // Asked of the shard each time: a copy of its configuration costs a reference for each part of it.
+        let shard = self.shard
+        let watch = shard.watch
         switch self.phase {
         case .head:
             if !self.isWritable {
-                self.deadline = watch.deadline(in: configuration.sendIdleTime)
+                self.deadline = watch.deadline(in: shard.configuration.sendIdleTime)
             } else if !self.headHasBegun {
-                self.deadline = watch.deadline(in: configuration.keepAliveTime)
+                self.deadline = watch.deadline(in: shard.configuration.keepAliveTime)
             }
         case .exchange:
             if !self.isWritable {
-                self.deadline = watch.deadline(in: configuration.sendIdleTime)
+                self.deadline = watch.deadline(in: shard.configuration.sendIdleTime)
             } else if self.exchange?.requestIsComplete == false, !self.holdsReads {
-                self.deadline = watch.deadline(in: configuration.bodyIdleTime)
+                self.deadline = watch.deadline(in: shard.configuration.bodyIdleTime)
             } else {
                 // The upstream's time limits hold.
                 self.deadline = .distantFuture
             }
-        case .tunnel: self.deadline = watch.deadline(in: configuration.tunnelIdleTime)
-        case .lingering: self.deadline = watch.deadline(in: configuration.lingerTime)
+        case .tunnel: self.deadline = watch.deadline(in: shard.configuration.tunnelIdleTime)
+        case .lingering: self.deadline = watch.deadline(in: shard.configuration.lingerTime)
         case .closed: self.deadline = .distantFuture
         }
     }

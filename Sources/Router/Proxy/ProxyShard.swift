@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import Sockets
 import Telemetry
 import Upstream
 

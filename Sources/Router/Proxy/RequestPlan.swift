@@ -1,7 +1,9 @@
 import HTTP1
 
 /// What is to be done with one request, told from its head alone.
-struct RequestPlan {
+///
+/// A class, because it is handed about often, and copying a value costs a reference for each of its texts.
+final class RequestPlan {
     /// Why a request is answered by the proxy itself, and with which status.
     struct Refusal: Error, Equatable {
         var status: Int
@@ -12,24 +14,24 @@ struct RequestPlan {
     }
 
     let route: Route
-    var method: String
+    let method: String
     /// In origin form (or `*`): what the upstream is asked for.
-    var target: String
+    let target: String
     /// The request's own `Host`; HTTP/1.0 may do without.
-    var host: String?
+    let host: String?
     /// The host of an absolute target, which counts instead of `Host` (RFC 9112 section 3.2.2).
-    var hostFromTarget: String?
+    let hostFromTarget: String?
     var framing: BodyFraming
-    var isHTTP10: Bool
+    let isHTTP10: Bool
     /// The browser wants to use the connection again.
-    var keepsAlive: Bool
+    let keepsAlive: Bool
     /// A WebSocket handshake: a 101 from the upstream makes a tunnel.
-    var wantsWebSocket: Bool
+    let wantsWebSocket: Bool
     /// How many proxies an OPTIONS may still pass; `nil` when it does not say, and for other methods (RFC 9110 section
     /// 7.6.2).
-    var maxForwards: Int?
+    let maxForwards: Int?
     /// It said `TE: trailers`.
-    var takesTrailers: Bool
+    let takesTrailers: Bool
 
     /// - Parameters:
     ///   - head: as the parser took it: a valid target, and one valid `Host` where there must be one.
@@ -50,6 +52,7 @@ struct RequestPlan {
         self.host = head.fields[.host]
         if head.target.utf8.first == UInt8(ascii: "/") || head.target == "*" {
             self.target = head.target
+            self.hostFromTarget = nil
         } else {
             self.target = String(head.originForm)
             self.hostFromTarget = head.authority
@@ -60,7 +63,7 @@ struct RequestPlan {
             throw Refusal(status: 400, code: "ambiguous_path", reason: "The path can be read in two ways.")
         }
         self.wantsWebSocket = Self.asksForWebSocket(head) && self.framing == .none
-        if head.method == "OPTIONS" { self.maxForwards = head.fields["max-forwards"].flatMap { Int($0) } }
+        self.maxForwards = head.method == "OPTIONS" ? head.fields["max-forwards"].flatMap { Int($0) } : nil
         self.takesTrailers = head.fields.hasToken("trailers", in: .te)
     }
 

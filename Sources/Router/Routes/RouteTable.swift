@@ -3,8 +3,9 @@ import HTTP1
 /// Which route a request takes: the gateways' path first, then the longest path of the request's host, then the longest of
 /// any host, then the workers.
 ///
-/// The gateways come first on every host because a connection's first request is handed over by its path alone.
-package struct RouteTable: Sendable {
+/// The gateways come first on every host because a connection's first request is handed over by its path alone. A class,
+/// because every request is given it, and copying a value costs a reference for each of its parts.
+package final class RouteTable: Sendable {
     /// The path can be read in two ways that lead to different routes.
     struct Ambiguous: Error {}
 
