@@ -4,6 +4,8 @@ public enum PercentEncoding {
     ///
     /// - Throws: `badEncoding`: a percent sign without two hexadecimal digits, bytes that are no UTF-8, or a NUL.
     public static func decode(_ text: some StringProtocol) throws(HTTP1Error) -> String {
+        // Most paths have nothing to undo.
+        if text.utf8.allSatisfy({ $0 != UInt8(ascii: "%") && $0 != 0 }) { return String(text) }
         guard let decoded = Self.decode(text.utf8, plusIsSpace: false) else {
             throw HTTP1Error(.badEncoding, "The percent-encoding is malformed, or hides no text.")
         }

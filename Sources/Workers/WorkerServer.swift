@@ -27,8 +27,8 @@ public final class WorkerServer: Sendable {
     private let wornOut: AsyncStream<Void>
 
     /// - Parameters:
-    ///   - group: the loops that hold the connections; one or two are plenty, the work is done on the pool's threads.
-    ///     Without one, those that the whole process shares.
+    ///   - group: the loops that hold the connections; one is plenty, the work is done on the pool's threads, and with more of
+    ///     them each has less to hand over at a time. Without one, one of those that the whole process shares.
     ///   - logger: hears what goes wrong; errors of the application with their request's path.
     /// - Throws: `WorkerError` `invalidConfiguration`.
     public convenience init(
@@ -37,7 +37,7 @@ public final class WorkerServer: Sendable {
         logger: Logger = Logger(label: "carillon.workers")
     ) throws(WorkerError) {
         try self.init(
-            application, configuration: configuration, group: group ?? MultiThreadedEventLoopGroup.singleton,
+            application, configuration: configuration, group: group ?? MultiThreadedEventLoopGroup.singleton.next(),
             logger: logger, metrics: WorkersMetrics())
     }
 
@@ -47,7 +47,7 @@ public final class WorkerServer: Sendable {
     ) throws(WorkerError) {
         let (wornOut, says) = AsyncStream.makeStream(of: Void.self)
         self.context = try ServerContext(
-            configuration: configuration, application: application, logger: logger, metrics: metrics,
+            configuration: configuration, application: application, group: group, logger: logger, metrics: metrics,
             wornOut: { says.yield() })
         self.group = group
         self.wornOut = wornOut
@@ -65,7 +65,8 @@ public final class WorkerServer: Sendable {
                 logger: context.logger
             ) { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(WorkerConnection(context))
+                    try channel.pipeline.syncOperations.addHandler(
+                        WorkerConnection(context, shard: context.shard(on: channel.eventLoop)))
                 }
             }
             self.listener.withLock { $0 = listener }

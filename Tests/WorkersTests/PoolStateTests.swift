@@ -28,7 +28,7 @@ struct PoolStateTests {
         #expect(state.admit("d", now: self.start) == .full)
         #expect(self.job(state.take(2, now: self.start)) == "b")
         #expect(state.waitingCount == 1 && state.busyCount == 2)
-        #expect(state.done(1) == true)
+        #expect(state.done(1, now: self.start) == true)
         #expect(state.admit("d", now: self.start) == .accepted)
     }
 
@@ -53,7 +53,7 @@ struct PoolStateTests {
         #expect(self.job(state.take(2, now: self.start + .seconds(10))) == "next")
         // Found once only, and its thread ends when it comes back.
         #expect(state.sweep(now: self.start + .seconds(11)).stuck.isEmpty)
-        #expect(state.done(1) == false)
+        #expect(state.done(1, now: self.start) == false)
         #expect(state.stuckCount == 0 && state.threadCount == 1)
     }
 
@@ -66,8 +66,8 @@ struct PoolStateTests {
         let sweep = state.sweep(now: self.start + .seconds(10))
         #expect(sweep.stuck.count == 2 && sweep.replacements.count == 1)
         let kept = sweep.stuck[1].thread
-        #expect(state.done(sweep.stuck[0].thread) == false)
-        #expect(state.done(kept) == true)
+        #expect(state.done(sweep.stuck[0].thread, now: self.start) == false)
+        #expect(state.done(kept, now: self.start) == true)
         #expect(state.threadCount == 2)
     }
 
@@ -100,11 +100,100 @@ struct PoolStateTests {
         state.stop()
         #expect(state.admit("b", now: self.start) == .stopping)
         #expect(self.job(state.take(1, now: self.start)) == "a")
-        #expect(state.done(1) == true)
+        #expect(state.done(1, now: self.start) == true)
         guard case .end = state.take(1, now: self.start) else {
             Issue.record("the thread goes on")
             return
         }
         #expect(state.threadCount == 0)
+    }
+
+    // MARK: Waking
+
+    /// Three threads that sleep.
+    private func sleepers() -> PoolState<String> {
+        var state = self.pool(threads: 3, queue: 8)
+        for thread in 1...3 { _ = state.take(thread, now: self.start) }
+        return state
+    }
+
+    /// Runs so many jobs of a microsecond on thread 1, which sleeps afterwards.
+    private func runQuickJobs(_ count: Int, _ state: inout PoolState<String>) {
+        for _ in 0..<count {
+            _ = state.admit("quick", now: self.start)
+            _ = state.take(1, now: self.start)
+            _ = state.step(1, now: self.start + .microseconds(1))
+        }
+    }
+
+    @Test func threadsAreWokenOneByOneForWhatWaits() {
+        var state = self.sleepers()
+        for job in ["a", "b"] { _ = state.admit(job, now: self.start) }
+        #expect(state.wakesOne(now: self.start) == true)
+        #expect(state.wakesOne(now: self.start) == false)
+        #expect(self.job(state.take(2, now: self.start)) == "a")
+        #expect(state.wakesOne(now: self.start) == true)
+        #expect(self.job(state.take(1, now: self.start)) == "b")
+        #expect(state.wakesOne(now: self.start) == false)
+    }
+
+    @Test func whoComesUnaskedTakesNothingFromTheOneThatWasWoken() {
+        var state = self.sleepers()
+        _ = state.admit("a", now: self.start)
+        #expect(state.wakesOne(now: self.start) == true)
+        #expect(self.job(state.take(1, now: self.start)) == "a")
+        guard case .wait = state.take(2, now: self.start) else {
+            Issue.record("there was one job only")
+            return
+        }
+        _ = state.admit("b", now: self.start)
+        #expect(state.wakesOne(now: self.start) == true)
+    }
+
+    @Test func nobodyIsWokenForAQuickJobWhileAThreadIsAtWork() {
+        var state = self.sleepers()
+        #expect(!state.isQuick)
+        self.runQuickJobs(100, &state)
+        #expect(state.isQuick)
+        _ = state.admit("a", now: self.start)
+        #expect(state.wakesOne(now: self.start) == true)
+        #expect(self.job(state.take(1, now: self.start)) == "a")
+        _ = state.admit("b", now: self.start)
+        #expect(state.wakesOne(now: self.start) == false)
+        let step = state.step(1, now: self.start + .microseconds(10))
+        #expect(self.job(step.next) == "b" && !step.wakesAnother && step.busy == 1)
+        // A thread that has taken nothing for a while is not counted on.
+        _ = state.admit("c", now: self.start + .seconds(1))
+        #expect(state.wakesOne(now: self.start + .seconds(1)) == true)
+    }
+
+    @Test func aThreadThatIsAtWorkForLongIsNotCountedOn() {
+        var state = self.sleepers()
+        self.runQuickJobs(100, &state)
+        _ = state.admit("long", now: self.start)
+        _ = state.take(1, now: self.start)
+        _ = state.admit("a", now: self.start)
+        _ = state.take(2, now: self.start)
+        guard case .wait = state.step(2, now: self.start + .microseconds(1)).next else {
+            Issue.record("there was nothing more to do")
+            return
+        }
+        _ = state.admit("b", now: self.start + .microseconds(2))
+        #expect(state.isQuick)
+        #expect(state.wakesOne(now: self.start + .microseconds(2)) == true)
+    }
+
+    @Test func whatWaitsForAJobThatIsNotQuickAfterAllGetsAThread() {
+        var state = self.sleepers()
+        self.runQuickJobs(100, &state)
+        _ = state.admit("slow", now: self.start)
+        _ = state.take(1, now: self.start)
+        _ = state.admit("b", now: self.start)
+        #expect(state.wakesOne(now: self.start) == false)
+        #expect(state.wakesForLate(now: self.start + .microseconds(100)) == false)
+        #expect(state.wakesForLate(now: self.start + .milliseconds(1)) == true)
+        #expect(!state.isQuick)
+        #expect(self.job(state.take(2, now: self.start + .milliseconds(1))) == "b")
+        #expect(state.wakesForLate(now: self.start + .milliseconds(2)) == false)
     }
 }

@@ -50,6 +50,28 @@ struct WorkerServerTests {
         }
     }
 
+    @Test func aRequestThatBlocksKeepsNoOtherWaitingHoweverQuickAllWereBefore() async throws {
+        let gate = Gate()
+        let application = Ask { request in
+            if request.path == "/block" { gate.pass() }
+            return .text(request.path)
+        }
+        try await withServer(application, { ($0.threads, $0.queue) = (2, 8) }) { server in
+            let (blocked, other) = (try await server.connect(), try await server.connect())
+            for _ in 0..<20 {
+                for _ in 0..<20 {
+                    try other.send("GET /quick HTTP/1.1\r\nHost: test\r\n\r\n")
+                    #expect(try await other.answer().body == "/quick")
+                }
+                try blocked.send("GET /block HTTP/1.1\r\nHost: test\r\n\r\n")
+                try other.send("GET /other HTTP/1.1\r\nHost: test\r\n\r\n")
+                #expect(try await other.answer().body == "/other")
+                gate.open()
+                #expect(try await blocked.answer().body == "/block")
+            }
+        }
+    }
+
     /// - Returns: the connection that has no answer yet, and the answer on the other.
     private static func firstToAnswer(_ one: Client, _ two: Client) async throws -> (Client, Answer) {
         var ready = [

@@ -32,8 +32,16 @@ package struct AnswerPlan: Sendable {
         case untilClose
     }
 
-    package var head: ResponseHead
     package var framing: Framing
+    private let status: Int
+    /// The application's; what is the server's business among them is left out when they are written.
+    private let fields: HeaderFields
+    /// `nil` when the application tells its own.
+    private let date: String?
+    /// Bytes of the body, when the head tells them.
+    private var length: Int?
+    /// The visitor takes the connection to be kept, or not to be, unless the head says so.
+    private var saysKeepAlive = false
     /// Whether another request may follow on the connection.
     package var keepAlive: Bool
 
@@ -47,35 +55,59 @@ package struct AnswerPlan: Sendable {
         guard (200...599).contains(response.status) else {
             throw WorkerError(.invalidResponse, "The status is \(response.status); 200 to 599 can be answered.")
         }
-        var fields = response.fields
-        self.keepAlive = terms.keepAlive && !isLast && !fields.hasToken("close", in: "Connection")
-        for name in ["Connection", "Content-Length", "Transfer-Encoding", "Keep-Alive"] { fields.removeAll(name) }
-        if !fields.contains("Date") { fields.append("Date", date) }
-
+        self.status = response.status
+        self.fields = response.fields
+        self.date = response.fields.contains(.date) ? nil : date
+        self.keepAlive = terms.keepAlive && !isLast && !response.fields.hasToken("close", in: .connection)
         switch response.body {
         case _ where response.status == 204 || response.status == 304:
             self.framing = .none  // RFC 9110 sections 15.3.5, 15.4.5: no body, and 204 no length
         case .bytes(let bytes):
-            fields.append("Content-Length", String(bytes.readableBytes))
+            self.length = bytes.readableBytes
             self.framing = terms.isHead || bytes.readableBytes == 0 ? .none : .bytes(bytes)
         case .stream(let length?, _):
             guard length >= 0 else { throw WorkerError(.invalidResponse, "The length of the body is \(length).") }
-            fields.append("Content-Length", String(length))
+            self.length = length
             self.framing = terms.isHead ? .none : .counted(length)
         case .stream where terms.isHead:
             self.framing = .none
         case .stream where terms.version == .http11:
-            fields.append("Transfer-Encoding", "chunked")
             self.framing = .chunked
         case .stream:
             self.framing = .untilClose
             self.keepAlive = false
         }
-        if !self.keepAlive {
-            fields.append("Connection", "close")
-        } else if terms.version == .http10 {
-            fields.append("Connection", "keep-alive")
+        self.saysKeepAlive = self.keepAlive && terms.version == .http10
+    }
+
+    /// What is the server's business.
+    private static let notTheApplications: KnownFields = [
+        .connection, .contentLength, .transferEncoding, .keepAlive,
+    ]
+
+    /// Bytes of the head, at most.
+    package var headBytes: Int { self.fields.byteCount &+ 256 }
+
+    /// Appends the head with its empty line.
+    package func writeHead(to bytes: inout ByteBuffer) {
+        bytes.writeStatusLine(self.status)
+        bytes.writeFields(of: self.fields) { field, _, _ in !Self.notTheApplications.contains(field) }
+        if let date = self.date {
+            bytes.writeStaticString("Date: ")
+            bytes.writeString(date)
+            bytes.writeStaticString("\r\n")
         }
-        self.head = ResponseHead(status: response.status, fields: fields)
+        if let length = self.length {
+            bytes.writeStaticString("Content-Length: ")
+            bytes.writeString(String(length))
+            bytes.writeStaticString("\r\n")
+        }
+        if self.framing == .chunked { bytes.writeStaticString("Transfer-Encoding: chunked\r\n") }
+        if !self.keepAlive {
+            bytes.writeStaticString("Connection: close\r\n")
+        } else if self.saysKeepAlive {
+            bytes.writeStaticString("Connection: keep-alive\r\n")
+        }
+        bytes.writeStaticString("\r\n")
     }
 }

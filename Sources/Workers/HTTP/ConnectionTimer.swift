@@ -1,30 +1,21 @@
 import NIOCore
 
-/// The one time limit that runs on a connection.
+/// The one time limit that runs on a connection. A value: its shard's `LoopWatch` looks at it, so that starting one is a
+/// store and not a scheduled task.
 struct ConnectionTimer {
     enum Kind { case idle, head, body, write, linger }
 
-    private var running: (kind: Kind, task: Scheduled<Void>)?
+    private(set) var kind: Kind?
+    private(set) var deadline = NIODeadline.distantFuture
 
     /// Ends the present limit and starts another.
-    mutating func set(
-        _ kind: Kind, in time: TimeAmount, on loop: any EventLoop, expired: @escaping (Kind) -> Void
-    ) {
-        self.cancel()
-        let task = loop.assumeIsolated().scheduleTask(in: time) { expired(kind) }
-        self.running = (kind, task)
-    }
-
-    /// Starts a limit; one of the same kind goes on as it is.
-    mutating func setUnlessRunning(
-        _ kind: Kind, in time: TimeAmount, on loop: any EventLoop, expired: @escaping (Kind) -> Void
-    ) {
-        if self.running?.kind == kind { return }
-        self.set(kind, in: time, on: loop, expired: expired)
+    mutating func set(_ kind: Kind, until deadline: NIODeadline) {
+        self.kind = kind
+        self.deadline = deadline
     }
 
     mutating func cancel() {
-        self.running?.task.cancel()
-        self.running = nil
+        self.kind = nil
+        self.deadline = .distantFuture
     }
 }

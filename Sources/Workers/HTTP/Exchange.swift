@@ -10,25 +10,31 @@ final class Exchange: PoolJob {
     let request: WorkerRequest
     let terms: AnswerTerms
     private let application: any SynchronousApplication
-    private let connection: NIOLoopBound<WorkerConnection>
-    private let loop: any EventLoop
+    private let boundConnection: NIOLoopBound<WorkerConnection>
+    private let answers: AnswerBox
     private let writeTimeout: TimeAmount
     private let isCancelled = Atomic(false)
 
     init(
         _ request: WorkerRequest, terms: AnswerTerms, application: any SynchronousApplication,
-        connection: WorkerConnection, loop: any EventLoop, writeTimeout: TimeAmount
+        connection: WorkerConnection, shard: WorkerShard, writeTimeout: TimeAmount
     ) {
         self.request = request
         self.terms = terms
         self.application = application
-        self.connection = NIOLoopBound(connection, eventLoop: loop)
-        self.loop = loop
+        self.boundConnection = NIOLoopBound(connection, eventLoop: shard.eventLoop)
+        self.answers = shard.answers
         self.writeTimeout = writeTimeout
     }
 
     /// Without the query, which may hold secrets.
     var description: String { "\(self.request.method) \(self.request.path)" }
+
+    /// On its loop only.
+    var connection: WorkerConnection { self.boundConnection.value }
+
+    /// On its loop: what became of the attempt to hand it to a thread.
+    func admitted(_ admission: WorkerPool.State.Admission) { self.connection.admitted(admission, self) }
 
     /// The visitor has gone: when no thread has begun, none will.
     func cancel() { self.isCancelled.store(true, ordering: .relaxed) }
@@ -39,8 +45,10 @@ final class Exchange: PoolJob {
         if self.isCancelled.load(ordering: .relaxed) { return }
         do {
             let response = try self.application.respond(to: self.request)
-            self.tell { $0.answer(response, to: self) }
-            guard case .stream(_, let produce) = response.body, !self.terms.isHead else { return }
+            guard case .stream(_, let produce) = response.body, !self.terms.isHead else {
+                return self.answers.put(.answer(response, self), isHeld: pulse.mayHold)
+            }
+            self.answers.put(.answer(response, self))
             try produce(StreamWriter(self, pulse))
             self.tell { $0.endStream(of: self) }
         } catch {
@@ -48,13 +56,14 @@ final class Exchange: PoolJob {
         }
     }
 
+    func deliver() { self.answers.ring() }
     func expire() { self.tell { $0.expired(self) } }
     func overrun() { self.tell { $0.overran(self) } }
 
     // MARK: the way to the connection
 
     private func tell(_ body: @escaping @Sendable (WorkerConnection) -> Void) {
-        self.loop.execute { body(self.connection.value) }
+        self.answers.put(.other(body, self))
     }
 
     /// Sends one piece of a stream and waits until the system has taken it.

@@ -18,22 +18,21 @@ package struct RequestAssembler {
     package enum Stage: Sendable { case nothing, head, body }
 
     private enum State {
-        case head(RequestHeadParser)
+        case head
         case body(RequestHead, BodyDecoder, collected: ByteBuffer)
         case refused
     }
 
-    private let headLimits: HeadLimits
     private let bodyLimit: Int
-    private var state: State
+    private var state = State.head
+    private var parser: RequestHeadParser
 
     package private(set) var stage = Stage.nothing
 
     /// - Parameter bodyLimit: bytes of one body; more is answered 413.
     package init(headLimits: HeadLimits, bodyLimit: Int) {
-        self.headLimits = headLimits
         self.bodyLimit = bodyLimit
-        self.state = .head(RequestHeadParser(limits: headLimits))
+        self.parser = RequestHeadParser(limits: headLimits)
     }
 
     /// Takes what it can use from the front of `input`.
@@ -42,11 +41,9 @@ package struct RequestAssembler {
             switch self.state {
             case .refused:
                 return .needsBytes
-            case .head(var parser):
+            case .head:
                 if input.readableBytes > 0 { self.stage = .head }
-                let head = try parser.parse(&input)
-                self.state = .head(parser)
-                guard let head else { return .needsBytes }
+                guard let head = try self.parser.parse(&input) else { return .needsBytes }
                 return try self.begin(head, hasBytes: input.readableBytes > 0) ?? self.next(&input)
             case .body(let head, var decoder, var collected):
                 self.state = .refused  // frees the buffer below from being copied; set anew before returning
@@ -82,10 +79,13 @@ package struct RequestAssembler {
             }
             expectsContinue = true
         }
+        if framing == .none || framing == .length(0) {
+            self.startOver()
+            return .complete(head, body: ByteBuffer())
+        }
         self.stage = .body
         self.state = .body(
             head, BodyDecoder(framing: framing, limit: self.bodyLimit), collected: ByteBuffer())
-        if case .none = framing { return nil }
         return expectsContinue && !hasBytes ? .sendContinue : nil
     }
 
@@ -96,6 +96,6 @@ package struct RequestAssembler {
 
     private mutating func startOver() {
         self.stage = .nothing
-        self.state = .head(RequestHeadParser(limits: self.headLimits))
+        self.state = .head
     }
 }

@@ -14,6 +14,7 @@ final class ServerContext: Sendable {
     let boundedLog: BoundedLog
     let metrics: WorkersMetrics
     let connections = ConnectionRegistry()
+    private let shards: [ObjectIdentifier: NIOLoopBoundBox<WorkerShard?>]
     private let draining = Atomic(false)
     private let requests = Atomic(0)
     /// Requests after which the process is to be replaced; 0 for never.
@@ -22,12 +23,17 @@ final class ServerContext: Sendable {
     private let wornOut: @Sendable () -> Void
 
     init(
-        configuration: WorkersConfiguration, application: any SynchronousApplication, logger: Logger,
+        configuration: WorkersConfiguration, application: any SynchronousApplication, group: any EventLoopGroup,
+        logger: Logger,
         metrics: WorkersMetrics, wornOut: @escaping @Sendable () -> Void
     ) throws(WorkerError) {
         try configuration.check()
         self.requestLimit = Self.spread(configuration.maxRequests)
         self.wornOut = wornOut
+        self.shards = Dictionary(
+            group.makeIterator().map {
+                (ObjectIdentifier($0), NIOLoopBoundBox.makeEmptyBox(valueType: WorkerShard.self, eventLoop: $0))
+            }, uniquingKeysWith: { first, _ in first })
         self.configuration = configuration
         self.application = application
         do {
@@ -43,6 +49,17 @@ final class ServerContext: Sendable {
                 threads: configuration.threads, queue: configuration.queue,
                 requestTime: configuration.requestTimeout, stuckThreads: configuration.stuckThreads),
             logger: logger, metrics: metrics)
+    }
+
+    /// What the connections of `eventLoop` share. On that loop; it is one of the group's.
+    ///
+    /// - Throws: `ioOnClosedChannel` for a loop of another group.
+    func shard(on eventLoop: any EventLoop) throws(ChannelError) -> WorkerShard {
+        guard let box = self.shards[ObjectIdentifier(eventLoop)] else { throw ChannelError.ioOnClosedChannel }
+        if let shard = box.value { return shard }
+        let shard = WorkerShard(eventLoop: eventLoop, pool: self.pool, limits: self.configuration)
+        box.value = shard
+        return shard
     }
 
     /// Whether each connection ends with its present answer.

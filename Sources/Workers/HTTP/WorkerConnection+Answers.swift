@@ -40,6 +40,8 @@ extension WorkerConnection {
         case .bytes, .untilClose:
             break
         }
+        // As a rule the kernel takes it all.
+        if self.writer?.sendDirectly(&bytes) == true { return completion(.written) }
         context.writeAndFlush(self.wrapOutboundOut(bytes)).whenComplete { result in
             switch result {
             case .success: completion(.written)
@@ -59,6 +61,7 @@ extension WorkerConnection {
         var bytes = ByteBuffer()
         if plan.framing == .chunked { bytes.writeLastChunk(trailers: HeaderFields()) }
         self.phase = .sending
+        _ = self.writer?.sendDirectly(&bytes)
         self.sendPieces(bytes, keepAlive: plan.keepAlive)
     }
 
@@ -104,36 +107,38 @@ extension WorkerConnection {
     private func startStream(_ response: WorkerResponse, _ exchange: Exchange) {
         guard let plan = self.plan(response, exchange.terms), let context = self.context else { return }
         var bytes = context.channel.allocator.buffer(capacity: 512)
-        bytes.writeResponseHead(plan.head)
+        plan.writeHead(to: &bytes)
         self.phase = .streaming(exchange, plan)
         self.missingBytes = if case .counted(let length) = plan.framing { length } else { 0 }
-        context.writeAndFlush(self.wrapOutboundOut(bytes), promise: nil)
+        self.writer?.send(bytes)
     }
 
     func send(_ response: WorkerResponse, to terms: AnswerTerms) {
-        guard let plan = self.plan(response, terms), let context = self.context else { return }
-        var bytes: ByteBuffer
-        if case .bytes(var body) = plan.framing {
-            bytes = context.channel.allocator.buffer(capacity: 512 + body.readableBytes)
-            bytes.writeResponseHead(plan.head)
-            bytes.writeBuffer(&body)
-        } else {
-            bytes = context.channel.allocator.buffer(capacity: 512)
-            bytes.writeResponseHead(plan.head)
-        }
+        guard let plan = self.plan(response, terms) else { return }
+        let body = if case .bytes(let body) = plan.framing { body } else { ByteBuffer() }
+        // As a rule the kernel takes it all, and the next answer is written in the same memory.
+        var bytes = ByteBuffer()
+        swap(&bytes, &self.shard.scratch)
+        bytes.clear(minimumCapacity: plan.headBytes + body.readableBytes)
+        plan.writeHead(to: &bytes)
+        bytes.writeImmutableBuffer(body)
         self.phase = .sending
-        self.sendPieces(bytes, keepAlive: plan.keepAlive)
+        guard self.writer?.sendDirectly(&bytes) == true else {
+            return self.sendPieces(bytes, keepAlive: plan.keepAlive)
+        }
+        if bytes.capacity <= Self.pieceBytes { self.shard.scratch = bytes }
+        self.answered(keepAlive: plan.keepAlive)
     }
 
     /// The plan for an answer; when the application's cannot be sent, the plan for a 500 instead.
     private func plan(_ response: WorkerResponse, _ terms: AnswerTerms) -> AnswerPlan? {
         self.server.metrics.answers.count(response.status)
         do {
-            return try AnswerPlan(response, to: terms, isLast: self.server.isDraining, date: HTTPDate.now())
+            return try AnswerPlan(response, to: terms, isLast: self.server.isDraining, date: self.shard.clock.now())
         } catch {
             self.server.logger.error("The application's answer cannot be sent", metadata: [LogKey.error: "\(error)"])
             let page = ErrorPage.response(500, "Something went wrong while your request was answered.")
-            return try? AnswerPlan(page, to: terms, isLast: true, date: HTTPDate.now())
+            return try? AnswerPlan(page, to: terms, isLast: true, date: self.shard.clock.now())
         }
     }
 
@@ -144,8 +149,7 @@ extension WorkerConnection {
         else {
             return self.answered(keepAlive: keepAlive)
         }
-        self.timer.set(
-            .write, in: self.server.configuration.writeTimeout, on: context.eventLoop, expired: self.timedOut)
+        self.limit(.write, self.server.configuration.writeTimeout)
         let remaining = rest
         context.writeAndFlush(self.wrapOutboundOut(piece)).assumeIsolated().whenComplete { result in
             guard case .success = result else { return }  // closed: channelInactive follows
@@ -154,7 +158,7 @@ extension WorkerConnection {
     }
 
     private func answered(keepAlive: Bool) {
-        self.timer.cancel()
+        self.endLimit()
         guard case .sending = self.phase else { return }
         guard keepAlive, !self.server.isDraining else { return self.close() }
         self.phase = .receiving

@@ -1,13 +1,14 @@
 import HTTP1
 import Logging
 import NIOCore
+import Sockets
 import Telemetry
 
 /// One visitor's (in practice: one proxy's) connection: bytes in, requests to the pool, answers out in order.
 ///
 /// One request at a time: what is pipelined behind it waits unread. Nothing is decided here that has a value of its
 /// own: `RequestAssembler` finds the requests, `AnswerPlan` frames the answers, the pool says whether there is room.
-final class WorkerConnection: ChannelInboundHandler {
+final class WorkerConnection: ChannelInboundHandler, Watched {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -26,20 +27,35 @@ final class WorkerConnection: ChannelInboundHandler {
     }
 
     let server: ServerContext
+    let shard: WorkerShard
     var context: ChannelHandlerContext?
+    /// While the channel is active.
+    private(set) var writer: SocketWriter?
     var phase = Phase.receiving
     private var assembler: RequestAssembler
     private var input = ByteBuffer()
-    var timer = ConnectionTimer()
+    private var timer = ConnectionTimer()
+    var watchIndex = -1
+    /// The channel has been asked to read and has read nothing since.
+    private var isReading = false
+    /// Who is at the other end; `nil` until somebody asks.
+    private var peer: Peer?
+    /// The visitor's address when no proxy says otherwise.
+    private var peerAddress: String?
     private var isAdvancing = false
     /// How long a server that stops waits for a request on a quiet connection: the visitor cannot know that it stops, and
     /// what was sent on a connection that is closed meanwhile is not always safe to send again.
     private static let lastMoment = TimeAmount.seconds(2)
+    /// How long a connection whose answer was the last is still read.
+    static let lingerTime = TimeAmount.seconds(2)
+    /// Bytes that are read ahead while an answer is being made. To stop reading for each request would cost two system calls.
+    private static let readAhead = 65_536
     /// Of a streamed answer whose length was told: what has not been written yet.
     var missingBytes = 0
 
-    init(_ server: ServerContext) {
+    init(_ server: ServerContext, shard: WorkerShard) {
         self.server = server
+        self.shard = shard
         let configuration = server.configuration
         self.assembler = RequestAssembler(
             headLimits: configuration.headLimits, bodyLimit: configuration.bodyLimit)
@@ -49,6 +65,8 @@ final class WorkerConnection: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         self.context = context
+        self.writer = SocketWriter(context, isPlain: true)
+        self.shard.watch.add(self)
         self.server.metrics.connections.increment()
         if self.server.connections.add(self, on: context.eventLoop, limit: self.server.configuration.connections) {
             self.waitForBytes()
@@ -60,6 +78,7 @@ final class WorkerConnection: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        self.isReading = false
         if case .lingering = self.phase { return }
         var bytes = self.unwrapInboundIn(data)
         if self.input.readableBytes == 0 {
@@ -71,15 +90,27 @@ final class WorkerConnection: ChannelInboundHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
+        if case .receiving = self.phase { self.advance() }
+        self.readOn()
+    }
+
+    /// Asks for more bytes, unless as many are here as may wait.
+    private func readOn() {
+        guard !self.isReading, let context = self.context else { return }
         switch self.phase {
-        case .receiving: self.advance()
-        case .lingering: context.read()
-        case .answering, .streaming, .sending, .closed: break
+        case .answering, .streaming, .sending: guard self.input.readableBytes < Self.readAhead else { return }
+        case .receiving, .lingering: break
+        case .closed: return
         }
+        self.isReading = true
+        context.read()
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         self.timer.cancel()
+        self.writer?.end()
+        self.writer = nil
+        self.shard.watch.remove(self)
         switch self.phase {
         case .answering(let exchange), .streaming(let exchange, _):
             exchange.cancel()
@@ -112,8 +143,7 @@ final class WorkerConnection: ChannelInboundHandler {
                 self.waitForBytes()
                 return
             case .sendContinue:
-                self.context?.writeAndFlush(
-                    self.wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
+                self.writer?.send(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n"))
             case .complete(let head, let body):
                 self.begin(head, body)
             case .refuse(let status, let message):
@@ -124,24 +154,22 @@ final class WorkerConnection: ChannelInboundHandler {
     }
 
     private func waitForBytes() {
-        guard let context = self.context else { return }
         let limits = self.server.configuration
         switch self.assembler.stage {
         case .nothing:
             self.input = ByteBuffer()  // an idle connection holds no memory
             let time = self.server.isDraining ? min(limits.idleTimeout, Self.lastMoment) : limits.idleTimeout
-            self.timer.set(.idle, in: time, on: context.eventLoop, expired: self.timedOut)
+            self.limit(.idle, time)
         case .head:
             // From the first byte to the last: one byte a second must not keep it open.
-            self.timer.setUnlessRunning(.head, in: limits.headTimeout, on: context.eventLoop, expired: self.timedOut)
+            if self.timer.kind != .head { self.limit(.head, limits.headTimeout) }
         case .body:
-            self.timer.setUnlessRunning(.body, in: limits.bodyTimeout, on: context.eventLoop, expired: self.timedOut)
+            if self.timer.kind != .body { self.limit(.body, limits.bodyTimeout) }
         }
-        context.read()
+        self.readOn()
     }
 
     private func begin(_ head: RequestHead, _ body: ByteBuffer) {
-        guard let context = self.context else { return }
         self.timer.cancel()
         let path: String
         do {
@@ -154,12 +182,17 @@ final class WorkerConnection: ChannelInboundHandler {
         }
         let request = WorkerRequest(
             method: head.method, path: path, query: head.query, fields: head.fields, body: body,
-            clientAddress: self.visitor(context, head.fields))
+            clientAddress: self.visitor(head.fields))
         let exchange = Exchange(
             request, terms: AnswerTerms(head), application: self.server.application, connection: self,
-            loop: context.eventLoop, writeTimeout: self.server.configuration.writeTimeout)
+            shard: self.shard, writeTimeout: self.server.configuration.writeTimeout)
         self.phase = .answering(exchange)
-        switch self.server.pool.submit(exchange) {
+        self.shard.submit(exchange)
+    }
+
+    /// What became of a request that was to be handed to a thread.
+    func admitted(_ admission: WorkerPool.State.Admission, _ exchange: Exchange) {
+        switch admission {
         case .accepted:
             self.server.countRequest()
         case .full:
@@ -173,12 +206,22 @@ final class WorkerConnection: ChannelInboundHandler {
         }
     }
 
-    private func visitor(_ context: ChannelHandlerContext, _ fields: HeaderFields) -> String? {
-        let client = ClientAddress(
-            peer: Peer(local: context.localAddress, remote: context.remoteAddress),
-            forwardedFor: fields.values("X-Forwarded-For"), realIP: fields["X-Real-IP"],
-            trusted: self.server.trustedProxies)
-        return client.address?.description
+    private func visitor(_ fields: HeaderFields) -> String? {
+        let peer = self.peer ?? self.lookAtPeer()
+        guard !fields.hasNone(of: [.xForwardedFor, .xRealIP]) else { return self.peerAddress }
+        return ClientAddress(
+            peer: peer, forwardedFor: fields.values("X-Forwarded-For"), realIP: fields["X-Real-IP"],
+            trusted: self.server.trustedProxies
+        ).address?.description
+    }
+
+    private func lookAtPeer() -> Peer {
+        let peer = Peer(local: self.context?.localAddress, remote: self.context?.remoteAddress)
+        self.peer = peer
+        self.peerAddress =
+            ClientAddress(peer: peer, forwardedFor: [], realIP: nil, trusted: self.server.trustedProxies)
+            .address?.description
+        return peer
     }
 
     /// Answers a request that is none, and closes.
@@ -201,7 +244,17 @@ final class WorkerConnection: ChannelInboundHandler {
     /// Ends at once.
     func cut() { self.context?.close(promise: nil) }
 
-    func timedOut(_ kind: ConnectionTimer.Kind) {
+    var deadline: NIODeadline { self.timer.deadline }
+
+    func limit(_ kind: ConnectionTimer.Kind, _ time: TimeAmount) {
+        self.timer.set(kind, until: self.shard.watch.deadline(in: time))
+    }
+
+    func endLimit() { self.timer.cancel() }
+
+    func deadlinePassed() {
+        let kind = self.timer.kind
+        self.timer.cancel()
         switch kind {
         case .head, .body:
             self.server.metrics.slowRequests.increment()
@@ -210,6 +263,7 @@ final class WorkerConnection: ChannelInboundHandler {
             self.server.metrics.stalls.increment()
             self.cut()
         case .idle, .linger: self.cut()
+        case nil: break
         }
     }
 
@@ -218,8 +272,8 @@ final class WorkerConnection: ChannelInboundHandler {
         guard let context = self.context else { return }
         self.phase = .lingering
         self.input.clear()
-        self.timer.set(.linger, in: .seconds(2), on: context.eventLoop, expired: self.timedOut)
+        self.limit(.linger, Self.lingerTime)
         context.close(mode: .output, promise: nil)
-        context.read()
+        self.readOn()
     }
 }

@@ -41,6 +41,9 @@ package final class Monitor<State: Sendable>: @unchecked Sendable {
         return try self.withLock(body)
     }
 
+    /// Wakes one waiting thread, for a change that was made before.
+    package func wakeOne() { pthread_cond_signal(self.condition) }
+
     /// As `withLock`, then wakes all waiting threads.
     package func broadcast<Result>(_ body: (inout State) throws -> Result) rethrows -> Result {
         defer { pthread_cond_broadcast(self.condition) }

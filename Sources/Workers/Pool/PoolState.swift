@@ -49,6 +49,16 @@ package struct PoolState<Job: Sendable>: Sendable {
         case end
     }
 
+    /// What a thread finds when it comes for its next job.
+    package struct Step: Sendable {
+        package var next: Next
+        /// Another thread is to be woken: more waits.
+        package var wakesAnother: Bool
+        package var busy: Int
+        package var stuck: Int
+        package var isQuick: Bool
+    }
+
     /// What a look at the clock found.
     package struct Sweep: Sendable {
         /// Jobs over their time, with their threads, which no longer belong to the pool's capacity.
@@ -82,6 +92,17 @@ package struct PoolState<Job: Sendable>: Sendable {
     private var retired: Set<ThreadNumber> = []
     private var nextThread: ThreadNumber = 1
     private var isStopping = false
+    /// Threads that wait to be woken, or have been and have not come yet.
+    private var sleeping: Set<ThreadNumber> = []
+    /// One of them was woken and has not come yet. It will see to it that the next one is woken.
+    private var isWaking = false
+    /// Who took the last job, while at work on it, and when.
+    private var lastTaker: ThreadNumber?
+    private var lastTaken = NIODeadline.uptimeNanoseconds(0)
+    /// How long jobs take, in nanoseconds; the last ones count most. Nothing is known of the first ones: they are slow.
+    private var usualTime: Int64 = Self.slowTime
+    private static var quickTime: Int64 { 50_000 }
+    private static var slowTime: Int64 { 1_000_000 }
     /// Threads over their time right now.
     package private(set) var stuckCount = 0
 
@@ -115,12 +136,18 @@ package struct PoolState<Job: Sendable>: Sendable {
 
     /// Asked by an idle thread.
     package mutating func take(_ thread: ThreadNumber, now: NIODeadline) -> Next {
+        if self.sleeping.remove(thread) != nil { self.isWaking = false }
         guard let first = self.waiting.popFirst() else {
-            guard self.isStopping else { return .wait }
+            guard self.isStopping else {
+                self.sleeping.insert(thread)
+                return .wait
+            }
             self.idle.remove(thread)
             return .end
         }
         self.idle.remove(thread)
+        self.lastTaker = thread
+        self.lastTaken = now
         self.running[thread] = Running(job: first.job, since: now)
         return .run(first.job)
     }
@@ -137,11 +164,50 @@ package struct PoolState<Job: Sendable>: Sendable {
     /// The thread's job came to its end, late or not.
     ///
     /// - Returns: whether the thread goes on taking jobs; `false` when another one has its place.
-    package mutating func done(_ thread: ThreadNumber) -> Bool {
-        if self.running.removeValue(forKey: thread)?.isStuck == true { self.stuckCount -= 1 }
+    package mutating func done(_ thread: ThreadNumber, now: NIODeadline) -> Bool {
+        if self.lastTaker == thread { self.lastTaker = nil }
+        if let running = self.running.removeValue(forKey: thread) {
+            if running.isStuck { self.stuckCount -= 1 }
+            let time = min((now - running.since).nanoseconds, 8 * Self.slowTime)
+            self.usualTime += (time - self.usualTime) / 8
+        }
         if self.retired.remove(thread) != nil { return false }
         self.idle.insert(thread)
         return true
+    }
+
+    /// Asked by a thread that has done its job, and at once for its next one.
+    package mutating func step(_ thread: ThreadNumber, now: NIODeadline) -> Step {
+        let next = self.done(thread, now: now) ? self.take(thread, now: now) : .end
+        return Step(
+            next: next, wakesAnother: self.wakesOne(now: now), busy: self.busyCount, stuck: self.stuckCount,
+            isQuick: self.isQuick)
+    }
+
+    // MARK: Waking
+
+    /// Jobs take less time than waking a thread: whoever is at work takes what waits sooner than a thread that is woken for
+    /// it. That one of them takes long after all is noticed by `isLate`.
+    package var isQuick: Bool { self.usualTime < Self.quickTime }
+
+    /// Whether a sleeping thread must be woken for what waits. One at a time: it asks again when it has taken its job.
+    ///
+    /// - Returns: whether the caller is to wake one now.
+    package mutating func wakesOne(now: NIODeadline) -> Bool {
+        guard !self.waiting.isEmpty, !self.sleeping.isEmpty, !self.isWaking else { return false }
+        // Who took the last job comes soon, if jobs are quick and that was not long ago.
+        if self.isQuick, self.lastTaker != nil, (now - self.lastTaken).nanoseconds < Self.slowTime / 4 { return false }
+        self.isWaking = true
+        return true
+    }
+
+    /// Whether something waits for longer than quick jobs would let it; no job counts as quick then.
+    ///
+    /// - Returns: whether the caller is to wake a thread now.
+    package mutating func wakesForLate(now: NIODeadline) -> Bool {
+        guard let first = self.waiting.first, (now - first.since).nanoseconds >= Self.slowTime / 2 else { return false }
+        self.usualTime = max(self.usualTime, Self.slowTime)
+        return self.wakesOne(now: now)
     }
 
     /// Finds what is over its time. Called at `next` of the sweep before, or earlier.

@@ -35,13 +35,41 @@ package final class WorkerPool: Sendable {
         self.watch(on: loop, at: .now() + self.limits.requestTime)
     }
 
-    /// Offers a job. Never waits.
-    package func submit(_ job: any PoolJob) -> State.Admission {
-        let (admission, waiting) = self.state.signal { state in
-            (state.admit(job, now: .now()), state.waitingCount)
+    /// What became of jobs that were offered.
+    package struct Submission: Sendable {
+        /// So many from the first on.
+        package var accepted = 0
+        /// Why the others were not.
+        package var otherwise = State.Admission.accepted
+        /// Call `wakeForLate` in a millisecond: no thread was woken for some of them.
+        package var isToBeWatched = false
+        /// See `PoolState.isQuick`.
+        package var isQuick = false
+    }
+
+    /// Offers jobs. Never waits.
+    package func submit(_ jobs: [any PoolJob]) -> Submission {
+        let now = NIODeadline.now()
+        var submission = Submission()
+        let (wakes, waiting) = self.state.withLock { state in
+            for job in jobs {
+                submission.otherwise = state.admit(job, now: now)
+                guard submission.otherwise == .accepted else { break }
+                submission.accepted += 1
+            }
+            let wakes = state.wakesOne(now: now)
+            submission.isQuick = state.isQuick
+            submission.isToBeWatched = state.isQuick && (!wakes || jobs.count > 1)
+            return (wakes, state.waitingCount)
         }
+        if wakes { self.state.wakeOne() }
         self.metrics.queued.set(waiting)
-        return admission
+        return submission
+    }
+
+    /// Wakes a thread when those at work have not come for what waits.
+    package func wakeForLate() {
+        if self.state.withLock({ $0.wakesForLate(now: .now()) }) { self.state.wakeOne() }
     }
 
     /// Admits nothing more, lets the threads finish what is queued, and then end. Returns at once.
@@ -72,25 +100,44 @@ package final class WorkerPool: Sendable {
 
     /// What a pool thread does all its life.
     private func work(_ thread: State.ThreadNumber) {
-        while let job = self.nextJob(thread) {
-            self.metrics.busy.set(self.counts.busy)
-            job.run(PoolPulse(thread: thread, state: self.state))
-            let (goesOn, busy, stuck) = self.state.withLock { ($0.done(thread), $0.busyCount, $0.stuckCount) }
-            self.metrics.busy.set(busy)
-            self.metrics.stuck.set(stuck)
-            if !goesOn { return }
-        }
-    }
-
-    private func nextJob(_ thread: State.ThreadNumber) -> (any PoolJob)? {
-        let next: State.Next? = self.state.wait { state in
-            switch state.take(thread, now: .now()) {
-            case .wait: nil
-            case let next: next
+        var held = HeldJobs()
+        var step = self.firstStep(thread)
+        while case .run(let job) = step.next {
+            self.tell(step)
+            job.run(PoolPulse(thread: thread, state: self.state, mayHold: step.isQuick))
+            let now = NIODeadline.now()
+            if step.isQuick { held.add(job, now: now) }
+            step = self.state.withLock { $0.step(thread, now: now) }
+            guard case .run = step.next, step.isQuick, !held.areOld(now) else {
+                held.deliver()
+                if case .wait = step.next {
+                    self.tell(step)
+                    step = self.firstStep(thread)
+                }
+                continue
             }
         }
-        guard case .run(let job)? = next else { return nil }
-        return job
+        self.tell(step)
+    }
+
+    private func tell(_ step: State.Step) {
+        if step.wakesAnother { self.state.wakeOne() }
+        self.metrics.busy.set(step.busy)
+        self.metrics.stuck.set(step.stuck)
+    }
+
+    /// Waits for a job, or for the thread's end.
+    private func firstStep(_ thread: State.ThreadNumber) -> State.Step {
+        let step: State.Step? = self.state.wait { state in
+            let now = NIODeadline.now()
+            let next = state.take(thread, now: now)
+            if case .wait = next { return nil }
+            return State.Step(
+                next: next, wakesAnother: state.wakesOne(now: now), busy: state.busyCount, stuck: state.stuckCount,
+                isQuick: state.isQuick)
+        }
+        // Without a time limit it waits for ever.
+        return step ?? State.Step(next: .end, wakesAnother: false, busy: 0, stuck: 0, isQuick: false)
     }
 
     // MARK: time limits
@@ -131,10 +178,32 @@ package final class WorkerPool: Sendable {
     }
 }
 
+/// Jobs of one thread that are done, and have not said so yet.
+private struct HeldJobs {
+    private var jobs: [any PoolJob] = []
+    private var since = NIODeadline.distantFuture
+
+    private static let time = TimeAmount.microseconds(200)
+
+    mutating func add(_ job: any PoolJob, now: NIODeadline) {
+        if self.jobs.isEmpty { self.since = now }
+        self.jobs.append(job)
+    }
+
+    func areOld(_ now: NIODeadline) -> Bool { !self.jobs.isEmpty && now - self.since > Self.time }
+
+    mutating func deliver() {
+        for job in self.jobs { job.deliver() }
+        self.jobs.removeAll(keepingCapacity: true)
+    }
+}
+
 /// What a pool runs.
 package protocol PoolJob: Sendable, CustomStringConvertible {
     /// Called on a pool thread, and may block.
     func run(_ pulse: PoolPulse)
+    /// After one or more jobs were `run` with leave to hold what they say: says it. Called on the same thread.
+    func deliver()
     /// Waited too long for a thread, and will not run. Called on any thread.
     func expire()
     /// Is over its time, and still running. Called on any thread.
@@ -145,6 +214,8 @@ package protocol PoolJob: Sendable, CustomStringConvertible {
 package struct PoolPulse: Sendable {
     let thread: WorkerPool.State.ThreadNumber
     let state: Monitor<WorkerPool.State>
+    /// What the job says at its end may wait until `PoolJob.deliver`.
+    let mayHold: Bool
 
     /// Runs `body`, which waits for a slow reader: the job's time stands still meanwhile, and begins anew after it.
     package func whileParked<Result>(_ body: () -> Result) -> Result {
