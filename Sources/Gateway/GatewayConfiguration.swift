@@ -26,4 +26,12 @@ package struct GatewayConfiguration: Sendable {
     package var takeoverSkew: Duration = .milliseconds(500)
 
     package init() {}
+
+    /// Keys of tokens that are fetched.
+    var keySets: [RemoteKeySet] {
+        let tokens = self.routes.compactMap { route in
+            if case .jwt(let token) = route.authentication { token } else { nil }
+        }
+        return (tokens + [self.client?.tokens, self.client?.subscriptionTokens].compactMap { $0 }).compactMap(\.keySet)
+    }
 }

@@ -9,7 +9,10 @@ package struct GatewayMetrics: Sendable {
     package let deliveries: Counter
     package let received: Counter
     package let slowCloses: Counter
+    let slowDrops: Counter
     package let feedInterruptions: Counter
+    let streamRepairs: Counter
+    let lostStreams: Counter
     package let handoffs: Counter
     package let takenOver: Counter
     package let passedOn: Counter
@@ -33,8 +36,15 @@ package struct GatewayMetrics: Sendable {
             "deliveries", "Writes to browsers; several messages of one loop turn are one write.")
         self.received = table.counter("received_messages", "Messages from browsers.")
         self.slowCloses = table.counter("slow_closes", "Browsers sent away with 3008 because they read too slowly.")
+        self.slowDrops = table.counter(
+            "slow_drops",
+            "Publications that slow readers of a channel did not get, because newer ones took their place.")
         self.feedInterruptions = table.counter(
             "feed_interruptions", "Times the layer was lost; browsers may have missed messages.")
+        self.streamRepairs = table.counter(
+            "stream_repairs", "Gaps in a channel's publications that were looked up in its history.")
+        self.lostStreams = table.counter(
+            "lost_streams", "Gaps that could not be closed; the channel's subscribers were told.")
         self.handoffs = table.counter("handoffs", "Sockets taken over from a router.")
         self.takenOver = table.counter(
             "taken_over", "Browsers taken over from the gateway that ran before, still connected.")

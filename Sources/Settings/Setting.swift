@@ -49,11 +49,15 @@ package protocol AnySetting: Sendable {
     var example: String? { get }
     /// The default as it would stand in a file.
     var defaultJSON: JSONValue { get }
+    /// Its keys, where it has some.
+    var parts: [SettingPart] { get }
     /// The value in force and where it came from. Faults are left with `reader`.
     func reading(by reader: SettingsReader) -> SettingReading
 }
 
 extension AnySetting {
+    package var parts: [SettingPart] { [] }
+
     /// `CARILLON_` and the name in capitals, with `_` for each dot.
     package var environmentName: String { SettingsEnvironment.name(of: self.name) }
 }
@@ -69,16 +73,18 @@ package struct StructuredSetting: AnySetting {
     package let isSecret = false
     /// What it is when nobody gives it: `[]`, `{}` or `null`.
     package let defaultJSON: JSONValue
+    package let parts: [SettingPart]
 
     /// - Parameter example: JSON text of a value that somebody could really use.
     package init(
         _ name: String, wanted: String, default defaultJSON: JSONValue = JSONValue(.array([])), help: String,
-        example: String? = nil
+        example: String? = nil, parts: [SettingPart] = []
     ) {
         self.name = name
         self.help = help
         self.wanted = wanted
         self.defaultJSON = defaultJSON
+        self.parts = parts
         self.example = example
     }
 

@@ -32,7 +32,15 @@ package enum SettingsPage {
         entry += "- wanted: \(setting.wanted)\(setting.isSecret ? "; a secret, never shown" : "")\n"
         entry += "- default: \(isEmpty ? "none" : "`\(SettingsText.json(setting.defaultJSON))`")\n"
         if let example = setting.example { entry += "- for example: `\(example)`\n" }
-        return entry + "- environment: `\(setting.environmentName)`\n"
+        return entry + "- environment: `\(setting.environmentName)`\n" + self.table(setting.parts)
+    }
+
+    private static func table(_ parts: [SettingPart]) -> String {
+        guard !parts.isEmpty else { return "" }
+        return parts.reduce(into: "\n| key | wanted | default | |\n|---|---|---|---|\n") { table, part in
+            let wanted = part.wanted.split(separator: "|").joined(separator: "\\|")
+            table += "| `\(part.name)` | \(wanted) | `\(part.defaultText)` | \(part.help) |\n"
+        }
     }
 
     /// A line of an env file: the variable with the value in force; a comment when it is a secret.

@@ -12,12 +12,16 @@ struct TokenSigner {
     private let kid: String?
     /// What the route wants in every token.
     let claims: [String: TokenClaim]
+    /// The claim that names the user.
+    let userClaim: String
 
-    /// - Parameter route: the path of the route as the settings have it; `nil` for the first that has a secret.
+    /// - Parameters:
+    ///   - route: the path of the route as the settings have it; `nil` for the first that has a secret.
+    ///   - isForSubscription: the token is for one channel, which may have keys of its own.
     /// - Throws: `Failure` that says which routes there are.
-    init(_ reader: SettingsReader, route: String?) throws {
+    init(_ reader: SettingsReader, route: String?, isForSubscription: Bool = false) throws {
         var paths: [String] = []
-        for (path, jwt) in Self.places(reader) {
+        for (path, jwt) in Self.places(reader, isForSubscription: isForSubscription) {
             paths.append(path)
             guard route == nil || route == path else { continue }
             for key in jwt.elements("keys") {
@@ -32,6 +36,7 @@ struct TokenSigner {
                 if let issuer = jwt.optional("issuer", String.self) { claims["iss"] = .string(issuer) }
                 if let audience = jwt.optional("audience", String.self) { claims["aud"] = .string(audience) }
                 self.claims = claims
+                self.userClaim = jwt.optional("user_id_claim", String.self) ?? "sub"
                 return
             }
         }
@@ -45,15 +50,19 @@ struct TokenSigner {
     }
 
     /// Everything in the settings that checks tokens, by its path.
-    private static func places(_ reader: SettingsReader) -> [(path: String, jwt: SettingsNode)] {
+    private static func places(
+        _ reader: SettingsReader, isForSubscription: Bool
+    ) -> [(path: String, jwt: SettingsNode)] {
         var places: [(path: String, jwt: SettingsNode)] = []
+        let channels = reader.node(ClientConfiguration.setting)
+        let jwt = (isForSubscription ? channels?.child("subscription_token") : nil) ?? channels?.child("token")
+        let path = reader.value(GatewaySettings.path) + "connection/websocket"
+        guard !isForSubscription else { return jwt.map { [(path, $0)] } ?? [] }
         for node in reader.node(RouteConfiguration.setting)?.elements() ?? [] {
             guard let jwt = node.child("authenticate")?.child("jwt") else { continue }
             places.append((node.optional("path", String.self) ?? "", jwt))
         }
-        if let jwt = reader.node(ClientConfiguration.setting)?.child("token") {
-            places.append((reader.value(GatewaySettings.path) + "connection/websocket", jwt))
-        }
+        if let jwt { places.append((path, jwt)) }
         return places
     }
 

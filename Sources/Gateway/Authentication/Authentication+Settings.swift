@@ -86,20 +86,33 @@ extension WorkerAuthentication {
 
 extension TokenAuthentication {
     init?(reading node: SettingsNode) {
-        node.allow(["keys", "query", "audience", "issuer", "groups_claim", "leeway", "optional"])
+        node.allow([
+            "keys", "jwks", "query", "audience", "audience_regex", "issuer", "issuer_regex", "user_id_claim",
+            "groups_claim", "leeway", "optional",
+        ])
         let elements = node.elements("keys", limit: 16)
         let keys = elements.compactMap { TokenKey(reading: $0) }
-        if node.child("keys") == nil || node.child("keys")?.isList == true && elements.isEmpty {
+        let keySet = node.child("jwks").flatMap { RemoteKeySet.read($0) }
+        if node.child("jwks") == nil,
+            node.child("keys") == nil || node.child("keys")?.isList == true && elements.isEmpty
+        {
             node.missing("keys", wanted: "a list of keys, [ {\"algorithm\": \"HS256\", \"secret\": \"${NAME}\"} ]")
         }
+        let audiencePattern = node.pattern("audience_regex")
+        let issuerPattern = node.pattern("issuer_regex")
+        let userClaim = node.optional("user_id_claim", String.self)
         let audience = node.optional("audience", String.self)
         let issuer = node.optional("issuer", String.self)
         let groupsClaim = node.optional("groups_claim", String.self)
         let leeway = node.optional("leeway", SettingKind<Duration>.duration(in: .zero...(.seconds(300))))
         let isOptional = node.optional("optional", Bool.self) ?? false
         let source = TokenSource(readingFrom: node, query: "token")
-        guard !keys.isEmpty, keys.count == elements.count else { return nil }
+        guard !keys.isEmpty || keySet != nil, keys.count == elements.count else { return nil }
         self.init(keys: keys, source: source)
+        self.keySet = keySet
+        self.audiencePattern = audiencePattern
+        self.issuerPattern = issuerPattern
+        self.userClaim = userClaim ?? self.userClaim
         self.audience = audience
         self.issuer = issuer
         self.groupsClaim = groupsClaim
@@ -110,9 +123,11 @@ extension TokenAuthentication {
 
 extension TokenKey {
     fileprivate init?(reading node: SettingsNode) {
-        guard node.allow(["algorithm", "secret", "public_key", "kid"]) else { return nil }
+        guard node.allow(["algorithm", "secret", "public_key", "kid", "valid_until"]) else { return nil }
         let algorithm = node.required("algorithm", SettingKind<String>.oneOf(Self.algorithms))
         let kid = node.optional("kid", String.self)
+        let validUntil = node.optional(
+            "valid_until", SettingKind<Int>.integer(in: 1...(1 << 40), unit: "seconds since 1970"))
         guard let algorithm else { return nil }
         let isShared = algorithm.hasPrefix("HS")
         let name = isShared ? "secret" : "public_key"
@@ -124,10 +139,23 @@ extension TokenKey {
         guard let text else { return nil }
         do {
             self = try TokenKey(algorithm: algorithm, text, id: kid)
+            if let validUntil { self.validUntil = Int64(validUntil) }
         } catch {
             node.child(name, isSecret: true)?.fault("\(error)")
             return nil
         }
+    }
+}
+
+extension SettingsNode {
+    fileprivate func pattern(_ key: String) -> TextPattern? {
+        self.optional(
+            key,
+            SettingKind<String>.string("a POSIX extended regular expression").converted { text in
+                try TextPattern(text)
+            } back: { pattern in
+                pattern.text
+            })
     }
 }
 

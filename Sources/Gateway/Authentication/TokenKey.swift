@@ -14,6 +14,8 @@ package struct TokenKey: Sendable {
 
     private let kind: Kind
     private let id: String?
+    /// Seconds since 1970 until which it counts: of a secret that was replaced, until its last tokens are over.
+    package var validUntil = Int64.max
 
     /// Names of the algorithms (RFC 7518 §3.1, RFC 8037).
     package static let algorithms = [

@@ -1,4 +1,5 @@
 import ChannelLayer
+import JSON
 import NIOCore
 
 /// What a group's message becomes for those who follow the group as a channel: one push, the same for all who are spoken
@@ -9,8 +10,22 @@ import NIOCore
 /// This is where plain groups become channels: whatever a backend sends to the group `news` is a publication in `news`.
 struct ChannelPush: Sendable {
     let dataKey: String?
+    private let conflateKey: String?
 
-    init(_ options: ChannelOptions) { self.dataKey = options.dataKey }
+    init(_ options: ChannelOptions) {
+        self.dataKey = options.dataKey
+        self.conflateKey = options.conflateKey
+    }
+
+    /// What a newer publication replaces this one by, for readers who are too slow for both: a value in its data, or the
+    /// same for all. `nil` for what is no publication, or has no such value.
+    func key(of message: LayerMessage) -> String? {
+        if message.type == LayerMessage.joinType || message.type == LayerMessage.leaveType { return nil }
+        guard let conflateKey else { return "" }
+        guard let data = (try? ClientPublication(message, dataKey: self.dataKey))?.data else { return nil }
+        guard let value = JSONText(unchecked: data.json).field(conflateKey) else { return nil }
+        return String(buffer: value.bytes)
+    }
 
     func outcome(for message: LayerMessage, in group: GroupName, as form: ClientForm) -> RuleOutcome {
         let event: ClientPush.Event

@@ -7,37 +7,75 @@ extension ClientConfiguration {
         default: JSONValue(.null),
         help: """
             Channels that browsers choose themselves: a WebSocket below gateway.path, at connection/websocket, and other \
-            transports, that speak the Centrifugo client protocol, for whose SDKs they are. docs/channels.md tells all \
-            keys. Without it there is none.
+            transports, that speak the Centrifugo client protocol, for whose SDKs they are. docs/channels.md tells more. \
+            Without it there is none.
             """,
         example: """
             { "token": { "keys": [ { "algorithm": "HS256", "secret": "${CARILLON_JWT_SECRET}" } ] },
               "without_namespace": { "allow_subscribe_for_client": true } }
-            """)
+            """,
+        parts: Self.keys.map(\.part) + ChannelOptions.keys.map { $0.part.below("namespaces[]") })
+
+    /// Parts of their own.
+    private static let structures = [
+        "token", "subscription_token", "allowed_origins", "personal_channel", "transports",
+        "without_namespace", "namespaces",
+    ]
+
+    private static let defaults = ClientConfiguration()
 
     private static let keys = [
-        "token", "allow_anonymous_connect_without_token", "allowed_origins", "channel_limit", "on_gap",
-        "transports", "without_namespace", "namespaces",
+        SettingKey(
+            "allow_anonymous_connect_without_token", \.allowsAnonymous, of: Self.defaults, .bool,
+            "Who has no token is let in, without a user."),
+        SettingKey(
+            "disallow_anonymous_connection_tokens", \.refusesAnonymousTokens, of: Self.defaults, .bool,
+            "A token without a user is refused with 3507."),
+        SettingKey(
+            "insecure", \.isInsecure, of: Self.defaults, .bool,
+            "Everybody may connect, and do everything with every channel: for trying things out, never for a site."),
+        SettingKey(
+            "channel_limit", \.channelLimit, of: Self.defaults, .integer(in: 1...10_000, unit: "channels"),
+            "Channels of one connection; one more is error 106."),
+        SettingKey(
+            "on_gap", \.gap, of: Self.defaults, .oneOf,
+            "After a broker was away: nothing, or all connections are closed with 3010. Whoever's position is watched loses nothing and needs neither."
+        ),
+        SettingKey(
+            "expired_close_delay", \.expiryGrace, of: Self.defaults, .wholeSeconds(atMost: 3_600),
+            "How long a connection whose time is over may wait for a new token; then it is closed with 3005."),
+        SettingKey(
+            "expired_sub_close_delay", \.subscriptionGrace, of: Self.defaults, .wholeSeconds(atMost: 3_600),
+            "The same for a subscription, which is then ended with 2501."),
+        SettingKey(
+            "history_meta_ttl", \.historyMetaTime, of: Self.defaults, .wholeSeconds(atLeast: 1, atMost: 31_536_000),
+            "How long a stream's epoch and offset outlive its publications, where the namespace does not say."),
+        SettingKey(
+            "history_max_publication_limit", \.historyLimit, of: Self.defaults,
+            .integer(in: 1...10_000, unit: "publications"), "Publications of one answer to `history`."),
+        SettingKey(
+            "recovery_max_publication_limit", \.recoveryLimit, of: Self.defaults,
+            .integer(in: 1...10_000, unit: "publications"),
+            "Publications that a browser may have missed; after more it is told that it was not recovered."),
+        SettingKey(
+            "position_check_interval", \.positionCheckInterval, of: Self.defaults,
+            .wholeSeconds(atLeast: 1, atMost: 3_600),
+            "How often a followed stream is compared with the layer's, which finds what was lost in silence."),
     ]
 
     /// `nil` when there is no such setting, or nobody could connect; faults are the reader's.
     package init?(reading reader: SettingsReader) {
-        guard let node = reader.node(Self.setting), !node.isNull, node.allow(Self.keys) else { return nil }
+        guard let node = reader.node(Self.setting), !node.isNull, node.allow(Self.keys.map(\.name) + Self.structures)
+        else { return nil }
         self.init()
-        if let token = node.child("token") {
-            for key in ["query", "optional", "groups_claim"] {
-                token.refuse(key, "has no effect here: the token comes with the connect command; remove it")
-            }
-            self.tokens = TokenAuthentication(reading: token)
-        }
-        self.allowsAnonymous = node.optional("allow_anonymous_connect_without_token", Bool.self) ?? false
-        if node.child("token") == nil, !self.allowsAnonymous {
+        self.tokens = Self.tokens(node, "token")
+        self.subscriptionTokens = Self.tokens(node, "subscription_token")
+        self.personal = node.child("personal_channel").flatMap { PersonalChannels(reading: $0) }
+        for key in Self.keys { key.read(node, into: &self) }
+        if node.child("token") == nil, !self.allowsAnonymous, !self.isInsecure {
             node.note("lets nobody in, wanted \"token\" or \"allow_anonymous_connect_without_token\": true")
         }
         self.origins = node.child("allowed_origins").flatMap { OriginCheck(reading: $0) }
-        self.channelLimit = node.read(
-            "channel_limit", .integer(in: 1...10_000, unit: "channels"), default: self.channelLimit)
-        self.gap = node.oneOf("on_gap", GapBehaviour.self) ?? self.gap
         self.namespaces = ChannelNamespaces(reading: node)
         let names = ClientPath.allCases.filter { $0 != .emulation }.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
         let transports = node.values("transports", limit: 20, wanted: "one of \(names)") { text throws(RouteError) in
@@ -47,6 +85,17 @@ extension ClientConfiguration {
             return path
         }
         if node.child("transports") != nil { self.transports = Set(transports) }
+        if let personal = self.personal, self.namespaces.number(of: personal.channel(of: "")) == nil {
+            node.child("personal_channel")?.fault("names a namespace that is not there")
+        }
+    }
+
+    private static func tokens(_ node: SettingsNode, _ key: String) -> TokenAuthentication? {
+        guard let token = node.child(key) else { return nil }
+        for key in ["query", "optional", "groups_claim"] {
+            token.refuse(key, "has no effect here: the token comes with a command; remove it")
+        }
+        return TokenAuthentication(reading: token)
     }
 }
 
@@ -72,23 +121,12 @@ extension ChannelNamespaces {
     }
 }
 
-extension ChannelOptions {
-    private static let keys = [
-        "allow_subscribe_for_client", "allow_subscribe_for_anonymous", "allow_publish_for_client",
-        "allow_publish_for_subscriber", "allow_publish_for_anonymous", "allow_user_limited_channels", "data_key",
-    ]
-
-    /// - Parameter more: keys that are somebody else's.
-    fileprivate init?(reading node: SettingsNode, more: [String]) {
-        guard node.allow(Self.keys + more) else { return nil }
-        func isAllowed(_ key: String) -> Bool { node.optional(key, Bool.self) ?? false }
-        self.init()
-        self.allowSubscribeForClient = isAllowed("allow_subscribe_for_client")
-        self.allowSubscribeForAnonymous = isAllowed("allow_subscribe_for_anonymous")
-        self.allowPublishForClient = isAllowed("allow_publish_for_client")
-        self.allowPublishForSubscriber = isAllowed("allow_publish_for_subscriber")
-        self.allowPublishForAnonymous = isAllowed("allow_publish_for_anonymous")
-        self.allowUserLimitedChannels = isAllowed("allow_user_limited_channels")
-        self.dataKey = node.optional("data_key", String.self)
+extension PersonalChannels {
+    /// `{"namespace": "users", "single_connection": true}`; `{}` for names without a namespace.
+    fileprivate init?(reading node: SettingsNode) {
+        guard node.allow(["namespace", "single_connection"]) else { return nil }
+        self.init(
+            namespace: node.optional("namespace", String.self) ?? "",
+            isSingle: node.optional("single_connection", Bool.self) ?? false)
     }
 }

@@ -7,19 +7,21 @@ import NIOCore
 /// Replies of one go are one frame, and go out before whatever arrives later: a subscriber has its reply before the first
 /// push.
 final class ClientSession {
-    private let endpoint: ClientEndpoint
-    private let transport: ClientTransport
+    let endpoint: ClientEndpoint
+    let transport: ClientTransport
     private var codec: ClientCodec { self.transport.form.codec }
-    private weak var session: Session?
-    private var machine: ClientProtocol
+    weak var session: Session?
+    var machine: ClientProtocol
 
     /// The frame that is being read, what is left of it, and those behind it.
     private var frames: CircularBuffer<ByteBuffer> = .init(initialCapacity: 2)
     private var waitingBytes = 0
     private var replies = ByteBuffer()
     private var isWorking = false
-    /// Second of the shard's clock when the connection's time is over.
+    /// Second of the shard's clock when time does something.
     private(set) var deadline: Int?
+    /// What that is for the protocol: seconds since 1970.
+    private var due: Int64?
 
     init(_ endpoint: ClientEndpoint, _ transport: ClientTransport, _ session: Session) {
         self.endpoint = endpoint
@@ -35,11 +37,6 @@ final class ClientSession {
     /// What the browser names when it says something in a request of its own, and a backend when it means this
     /// connection; empty for WebSockets of both directions.
     private var secret = ""
-
-    /// The session has forgotten it.
-    func ended() {
-        if !self.secret.isEmpty { self.session?.context.emulated.remove(self.secret) }
-    }
 
     // MARK: What the session asks
 
@@ -159,30 +156,82 @@ final class ClientSession {
         self.waitingBytes -= rest.readableBytes
     }
 
+    // MARK: What comes from elsewhere
+
+    /// The deadline is reached.
+    func timePassed() {
+        guard let due = self.due else { return }
+        self.resume(self.machine.timePassed(now: due))
+    }
+
+    /// Something that is no message came in a channel's group.
+    func hear(_ notice: ChannelNotice, in group: GroupName) {
+        switch notice {
+        case .lost: self.resume(self.machine.lose(ClientChannel(of: group).text))
+        case .replaced(let client): self.perform(self.machine.replaced(by: client))
+        }
+    }
+
+    /// Who it is; empty for a visitor without a user.
+    var user: String { self.machine.user }
+    /// What it is called.
+    var id: String { self.machine.client }
+
+    /// A channel that the browser did not ask for.
+    func subscribe(to channel: String, _ grant: SubscriptionGrant) {
+        self.resume(self.machine.subscribe(to: channel, grant, now: WallClock.seconds()))
+    }
+
+    /// Takes a channel away, or all of them.
+    func unsubscribe(from channel: String?) { self.resume(self.machine.unsubscribe(from: channel)) }
+
+    /// Another end, in seconds since 1970, and other information for others.
+    func prolong(expires: Int64?, info: ClientData?) {
+        self.resume(self.machine.prolong(expires: expires, info: info, now: WallClock.seconds()))
+    }
+
+    func tellLost(_ channel: String) { self.perform(self.machine.tellLost(channel)) }
+
+    /// The connection has ended.
+    func ended() {
+        if !self.secret.isEmpty { self.session?.context.emulated.remove(self.secret) }
+        for action in self.machine.ended() { self.tellLayer(action) }
+    }
+
     // MARK: What the machine says
 
     private func perform(_ actions: [ClientProtocol.Action]) {
         for action in actions {
-            guard let session = self.session, session.isOpen else { return }
+            guard let session = self.session, session.isOpen else {
+                // The others must know, whatever became of the browser.
+                self.tellLayer(action)
+                continue
+            }
             self.perform(action, session)
         }
         if !self.isWorking { self.flush() }
+        self.moveDeadline()
     }
 
     private func perform(_ action: ClientProtocol.Action, _ session: Session) {
         switch action {
         case .reply(let reply): self.write(reply, session)
+        case .push(let push):
+            self.codec.write(push, isBare: self.transport.path.isUnidirectional, to: &self.replies)
         case .verify(let token): self.verify(token, session)
+        case .verifySubscription(let token): self.verifySubscription(token, session)
         case .connected(let user): self.connected(user, session)
-        case .expire(let seconds): self.deadline = seconds.map { session.shard.now + Int(clamping: $0) }
-        case .follow(let channel, let namespace): self.follow(channel, namespace, session)
-        case .unfollow(let channel): session.shard.unfollow(channel.group, for: session)
-        case .publish(let channel, let data, let publisher):
-            var message = LayerMessage.publication(data.layerValue)
-            message.entries.append(LayerValue.Entry(key: .string("info"), value: publisher.layerValue))
-            self.publish(message, to: channel, session)
+        case .open(let opening): self.open(opening, session)
+        case .close(let channel): session.shard.unfollow(channel.group, for: session)
+        case .publish(let channel, let namespace, let data, let publisher):
+            self.publish(data, by: publisher, to: channel, namespace, session)
+        case .readPresence(let channel): self.readPresence(of: channel, session)
+        case .readPresenceStats(let channel): self.readPresenceStats(of: channel, session)
+        case .readHistory(let channel, let query): self.readHistory(of: channel, query, session)
+        case .tellLater(let channel): session.shard.tellLost(self, channel)
         case .skipRestOfFrame: self.skipRestOfFrame()
         case .disconnect(let reason): self.disconnect(reason, session)
+        case .replaceOthers, .removePresence, .announce: self.tellLayer(action)
         }
     }
 
@@ -200,6 +249,32 @@ final class ClientSession {
         case .error(let error): self.end(ClientDisconnect(refusing: error))
         default: break
         }
+    }
+
+    /// What is not for the browser.
+    private func tellLayer(_ action: ClientProtocol.Action) {
+        let context = self.endpoint.layer
+        switch action {
+        case .replaceOthers(let channel):
+            context?.submit(Hub.replacement(by: self.machine.client), toGroup: channel.group, completion: nil)
+        case .removePresence(let channel):
+            context?.store?.removePresence(of: self.machine.client, in: channel.group) { _ in }
+        case .announce(let joins, let channel, let info):
+            let type = joins ? LayerMessage.joinType : LayerMessage.leaveType
+            context?.submit(
+                ["type": .string(type), "info": info.layerValue], toGroup: channel.group, completion: nil)
+        default: break
+        }
+    }
+
+    private func moveDeadline() {
+        guard self.machine.deadline != self.due, let session = self.session else { return }
+        self.due = self.machine.deadline
+        self.deadline = self.due.map { due in
+            let wait = due.subtractingReportingOverflow(WallClock.seconds()).partialValue
+            return session.shard.now + min(max(Int(clamping: wait), 1), Int(Int32.max))
+        }
+        session.deadlineMoved()
     }
 
     private func connected(_ user: String, _ session: Session) {
@@ -231,50 +306,12 @@ final class ClientSession {
     }
 
     /// Something that was waited for has come.
-    private func resume(_ actions: [ClientProtocol.Action]) {
+    ///
+    /// - Parameter next: what comes after its answer and before the next command.
+    func resume(_ actions: [ClientProtocol.Action], then next: () -> Void = {}) {
         self.perform(actions)
+        next()
         self.work()
-    }
-
-    // MARK: What takes time
-
-    private func verify(_ token: String, _ session: Session) {
-        guard let tokens = self.endpoint.configuration.tokens else {
-            return self.perform(self.machine.verified(.failure(.invalid), now: 0))
-        }
-        let now = WallClock.seconds()
-        session.shard.eventLoop.makeFutureWithTask { await tokens.credentials(of: token, now: now) }
-            .assumeIsolated().whenSuccess { [weak self] result in
-                guard let self else { return }
-                self.resume(self.machine.verified(result, now: now))
-            }
-    }
-
-    private func follow(_ channel: ClientChannel, _ namespace: Int, _ session: Session) {
-        let shard = session.shard
-        shard.acquire([channel.group]) { [weak self] error in
-            guard let self, let session = self.session, session.isOpen else {
-                if error == nil { shard.release([channel.group]) }
-                return
-            }
-            if error == nil {
-                let form = Form(
-                    ruleSet: self.endpoint.firstForm + namespace, client: self.transport.form, wire: session.form.wire)
-                shard.follow(channel.group, for: session, as: form)
-            }
-            self.resume(self.machine.followed(channel, error))
-        }
-    }
-
-    private func publish(_ message: LayerMessage, to channel: ClientChannel, _ session: Session) {
-        let loop = session.shard.eventLoop
-        let bound = NIOLoopBound(self, eventLoop: loop)
-        session.context.layer.submit(message, toGroup: channel.group) { error in
-            loop.execute {
-                let client = bound.value
-                client.resume(client.machine.published(error))
-            }
-        }
     }
 }
 

@@ -3,35 +3,80 @@ import Synchronization
 
 /// Who listens to a group in this process: every list of followers, on every event loop, sorted so that equal rules and
 /// wires stand together. Read once per arriving message, from any thread; written when a list begins or ends.
+final class Audience: Sendable {
+    struct State {
+        var lists: ContiguousArray<FollowerList> = []
+        /// Where somebody's position is watched.
+        var continuity: StreamContinuity?
+        /// Commands come in the group's messages.
+        var hearsCommands = false
+    }
+
+    let group: GroupName
+    /// Held while publications of a stream are handed on, so that their order is the same for all.
+    let state = Mutex(State())
+
+    init(_ group: GroupName) { self.group = group }
+
+    /// From where on everything is handed on; `nil` when that is not known.
+    var position: StreamPosition? { self.state.withLock { $0.continuity?.position } }
+}
+
+/// The audiences of all groups.
 final class Audiences: Sendable {
-    private let lists = Mutex<[GroupName: ContiguousArray<FollowerList>]>([:])
+    private struct State {
+        var all: [GroupName: Audience] = [:]
+        /// Those whose continuity is watched.
+        var watched: [GroupName: Audience] = [:]
+    }
+
+    private let state = Mutex(State())
     /// Pairs of a browser and a group it follows; kept by the shards.
     let subscriptions = Atomic<Int>(0)
 
-    /// The lists of `group`; `nil` when nobody here follows it.
-    func lists(of group: GroupName) -> ContiguousArray<FollowerList>? {
-        self.lists.withLock { $0[group] }
-    }
+    /// `nil` when nobody here follows the group.
+    subscript(group: GroupName) -> Audience? { self.state.withLock { $0.all[group] } }
 
     func add(_ list: FollowerList) {
-        self.lists.withLock { lists in
-            var audience = lists[list.group] ?? []
-            let place = audience.firstIndex { list.form.isBefore($0.form) } ?? audience.endIndex
-            audience.insert(list, at: place)
-            lists[list.group] = audience
+        self.state.withLock { state in
+            let audience = state.all[list.group] ?? Audience(list.group)
+            state.all[list.group] = audience
+            audience.state.withLock {
+                let place = $0.lists.firstIndex { list.form.isBefore($0.form) } ?? $0.lists.endIndex
+                $0.lists.insert(list, at: place)
+            }
         }
     }
 
     func remove(_ list: FollowerList) {
-        self.lists.withLock { lists in
-            guard var audience = lists[list.group] else { return }
-            audience.removeAll { $0 === list }
-            lists[list.group] = audience.isEmpty ? nil : audience
+        self.state.withLock { state in
+            guard let audience = state.all[list.group] else { return }
+            let isEmpty = audience.state.withLock {
+                $0.lists.removeAll { $0 === list }
+                return $0.lists.isEmpty
+            }
+            guard isEmpty else { return }
+            state.all[list.group] = nil
+            state.watched[list.group] = nil
         }
     }
 
-    var groupNames: [GroupName] { self.lists.withLock { Array($0.keys) } }
+    var groupNames: [GroupName] { self.state.withLock { Array($0.all.keys) } }
+
+    /// From now on the group's stream is watched.
+    func watch(_ group: GroupName) {
+        self.state.withLock { state in
+            guard let audience = state.all[group], state.watched[group] == nil else { return }
+            state.watched[group] = audience
+            audience.state.withLock { $0.continuity = $0.continuity ?? StreamContinuity() }
+        }
+    }
+
+    /// The watched ones that `isDue` says.
+    func watched(_ isDue: (GroupName) -> Bool) -> [Audience] {
+        self.state.withLock { state in state.watched.values.filter { isDue($0.group) } }
+    }
 
     /// Groups with at least one follower.
-    var groupCount: Int { self.lists.withLock { $0.count } }
+    var groupCount: Int { self.state.withLock { $0.all.count } }
 }

@@ -53,10 +53,16 @@ final class FollowerList: @unchecked Sendable {
     let group: GroupName
     let form: Form
     let inbox: ShardInbox
+    /// What becomes of publications that a follower does not read. With any but the usual, all followers are shared.
+    let slowReaders: ChannelOptions.SlowReaders
 
     /// `nil` marks one who left during a pass.
     private(set) var solo: ContiguousArray<Session?> = []
     private(set) var shared: ContiguousArray<Session> = []
+    /// Those who are still being told what was before.
+    private(set) var joining: [Joiner] = []
+    /// Of the newest publication that was sent, where the group has a stream.
+    var lastOffset: UInt64 = 0
     private var gone = 0
 
     private var joined = ByteBuffer()
@@ -71,18 +77,35 @@ final class FollowerList: @unchecked Sendable {
         let end: Int
     }
 
-    init(group: GroupName, form: Form, inbox: ShardInbox) {
+    init(group: GroupName, form: Form, inbox: ShardInbox, slowReaders: ChannelOptions.SlowReaders = .disconnect) {
+        self.slowReaders = slowReaders
         self.group = group
         self.form = form
         self.inbox = inbox
     }
 
-    var isEmpty: Bool { self.shared.isEmpty && self.solo.count == self.gone }
+    var isEmpty: Bool { self.shared.isEmpty && self.solo.count == self.gone && self.joining.isEmpty }
+
+    /// - Parameter key: what newer publications replace older ones by.
+    func yielding(_ key: String) -> OutboundQueue.Yielding {
+        switch self.slowReaders {
+        case .disconnect: .never
+        case .dropOldest: .toRoom
+        case .conflate:
+            // A random seed makes it hard to find two keys that meet.
+            .toNewer(mark: Mark(group: self.group, key: key).hashValue)
+        }
+    }
+
+    private struct Mark: Hashable {
+        let group: GroupName
+        let key: String
+    }
 
     // MARK: Members
 
     func add(_ session: Session, shared isShared: Bool) -> Membership {
-        if isShared {
+        if isShared || self.slowReaders != .disconnect {
             self.shared.append(session)
             return Membership(list: self, index: self.shared.count &- 1, isShared: true)
         }
@@ -90,9 +113,18 @@ final class FollowerList: @unchecked Sendable {
         return Membership(list: self, index: self.solo.count &- 1, isShared: false)
     }
 
+    /// Takes in a session that is to hear what comes from now on, but later.
+    func join(_ session: Session) -> Membership {
+        let joiner = Joiner(session)
+        self.joining.append(joiner)
+        return Membership(list: self, index: -1, isShared: true, joiner: joiner)
+    }
+
     func remove(_ membership: Membership) {
         let index = membership.index
-        if membership.isShared {
+        if let joiner = membership.joiner {
+            self.joining.removeAll { $0 === joiner }
+        } else if membership.isShared {
             guard index < self.shared.count, let last = self.shared.popLast(), index < self.shared.count else { return }
             self.shared[index] = last
             last.moved(in: self, to: index)
@@ -153,7 +185,7 @@ final class FollowerList: @unchecked Sendable {
     }
 
     /// Everybody, for the rare message that sends browsers away.
-    func everybody() -> [Session] { self.solo.compactMap { $0 } + self.shared }
+    func everybody() -> [Session] { self.solo.compactMap { $0 } + self.shared + self.joining.map(\.session) }
 
     private func closeGaps() {
         self.solo.removeAll { $0 == nil }
@@ -167,4 +199,6 @@ struct Membership {
     let list: FollowerList
     var index: Int
     let isShared: Bool
+    /// While it has no place there yet.
+    var joiner: Joiner?
 }

@@ -21,12 +21,19 @@ package final class Hub: GroupFeedListener {
     let tap = HubTap()
     /// Counts each time the layer was lost, and each time it came back.
     let interruptions = Atomic(0)
+    private let reader: StreamReader?
+    /// Seconds after which a stream is compared with the store's.
+    private let checkInterval: Int
+    private let second = Atomic<Int>(0)
 
     init(
         eventLoops: [any EventLoop], ruleSets: [RuleSet], pushes: [ChannelPush], frames: FrameBuilder, slice: Int,
-        control: ControlPost, metrics: GatewayMetrics, log: BoundedLog
+        control: ControlPost, metrics: GatewayMetrics, log: BoundedLog, store: (any GroupStore)? = nil,
+        checkInterval: Int = 40
     ) {
         self.audiences = Audiences()
+        self.reader = store.map { StreamReader($0) }
+        self.checkInterval = max(checkInterval, 1)
         self.ruleSets = ruleSets
         self.pushes = pushes
         self.frames = frames
@@ -49,6 +56,8 @@ package final class Hub: GroupFeedListener {
         let keeper = FeedKeeper(feed: layer.openFeed(self), home: home)
         for shard in self.shards { shard.start(with: keeper, runsClock: runsClock) }
         if hearsControl { self.shards.first?.hear(self.control.groups) }
+        guard self.reader != nil, let first = self.shards.first else { return }
+        home.execute { first.everySecond = { [weak self] in self?.checkSome() } }
     }
 
     /// Moves the time of pings, limits and timeouts on by one second.
@@ -72,10 +81,28 @@ package final class Hub: GroupFeedListener {
 
     /// Gives a message to all who follow its group here.
     func deliver(_ message: LayerMessage, in group: GroupName) {
-        guard let lists = self.audiences.lists(of: group), let first = lists.first else {
-            return self.control.arrived(message)
-        }
+        guard let audience = self.audiences[group] else { return self.control.arrived(message) }
         self.metrics.publications.increment()
+        var lists: ContiguousArray<FollowerList> = []
+        let reads = audience.state.withLock { state -> [StreamPosition] in
+            if state.hearsCommands, let notice = ChannelNotice(message) {
+                for list in state.lists { list.inbox.put(Delivery(list: list, frame: .notice(notice))) }
+                return []
+            }
+            guard state.continuity != nil, let place = message.position else {
+                lists = state.lists
+                return []
+            }
+            return self.perform(state.continuity?.arrived(message, at: place) ?? [], state.lists, group)
+        }
+        if !lists.isEmpty { self.deliver(message, offset: 0, to: lists, in: group) }
+        for since in reads { self.repair(audience, since: since) }
+    }
+
+    private func deliver(
+        _ message: LayerMessage, offset: UInt64, to lists: ContiguousArray<FollowerList>, in group: GroupName
+    ) {
+        guard let first = lists.first else { return }
         var form = first.form
         var outcome = self.outcome(for: message, in: group, by: form)
         var frame = self.frames.frame(for: outcome, on: form.wire)
@@ -89,8 +116,104 @@ package final class Hub: GroupFeedListener {
                 form = list.form
                 frame = self.frames.frame(for: outcome, on: form.wire)
             }
-            if let frame { list.inbox.put(Delivery(list: list, frame: frame)) }
+            guard let frame else { continue }
+            let key = list.slowReaders == .disconnect ? nil : self.key(of: message, by: list.form)
+            list.inbox.put(Delivery(list: list, frame: frame, offset: offset, key: key))
         }
+    }
+
+    // MARK: Streams
+
+    /// From now on nobody whose position is watched misses a publication of the group in silence.
+    func watch(_ group: GroupName) { self.audiences.watch(group) }
+
+    /// From now on the group's messages may be commands.
+    func hearCommands(in group: GroupName) { self.audiences[group]?.state.withLock { $0.hearsCommands = true } }
+
+    /// What somebody who has just begun to follow `group` must know of its stream.
+    ///
+    /// - Parameter completion: called once, on any thread, perhaps at once.
+    func read(
+        _ group: GroupName, _ query: HistoryQuery,
+        completion: @escaping @Sendable (Result<HistoryPage, LayerError>) -> Void
+    ) {
+        guard let audience = self.audiences[group], let reader = self.reader else {
+            return completion(.failure(LayerError(.unavailable, "nothing is kept")))
+        }
+        let known = audience.position
+        // What is handed on from here on begins where it is.
+        if let known, query.limit == 0 || query.since == known {
+            return completion(.success(HistoryPage(publications: [], top: known)))
+        }
+        reader.read(group, query) { result in
+            if case .success(let page) = result { self.observe(audience, page.top, asked: known) }
+            completion(result)
+        }
+    }
+
+    /// Compares some of the streams with the store's, each one once in the interval.
+    private func checkSome() {
+        let second = self.second.wrappingAdd(1, ordering: .relaxed).newValue
+        self.check(
+            self.audiences.watched {
+                Int(truncatingIfNeeded: UInt(bitPattern: $0.hashValue) % UInt(self.checkInterval))
+                    == second % self.checkInterval
+            })
+    }
+
+    private func check(_ audiences: [Audience]) {
+        guard let reader = self.reader else { return }
+        for audience in audiences {
+            let known = audience.position
+            reader.read(audience.group, .position) { result in
+                // Without an answer there is the next time.
+                if case .success(let page) = result { self.observe(audience, page.top, asked: known) }
+            }
+        }
+    }
+
+    private func observe(_ audience: Audience, _ top: StreamPosition, asked: StreamPosition?) {
+        self.step(audience) { $0.observed(top, asked: asked) }
+    }
+
+    private func repair(_ audience: Audience, since: StreamPosition) {
+        guard let reader = self.reader, let home = self.shards.first?.eventLoop else { return }
+        self.metrics.streamRepairs.increment()
+        let query = HistoryQuery(limit: StreamContinuity.waitingLimit, since: since)
+        // Not on the layer's thread, which is in the middle of handing something over.
+        home.execute {
+            reader.read(audience.group, query) { result in self.step(audience) { $0.repaired(result) } }
+        }
+    }
+
+    private func step(_ audience: Audience, _ body: (inout StreamContinuity) -> [StreamContinuity.Action]) {
+        let reads = audience.state.withLock { state -> [StreamPosition] in
+            guard var continuity = state.continuity else { return [] }
+            let actions = body(&continuity)
+            state.continuity = continuity
+            return self.perform(actions, state.lists, audience.group)
+        }
+        for since in reads { self.repair(audience, since: since) }
+    }
+
+    /// - Returns: what is to be read, once the lock is free.
+    private func perform(
+        _ actions: [StreamContinuity.Action], _ lists: ContiguousArray<FollowerList>, _ group: GroupName
+    ) -> [StreamPosition] {
+        var reads: [StreamPosition] = []
+        for action in actions {
+            switch action {
+            case .handOn(let publications):
+                for each in publications { self.deliver(each.message, offset: each.offset, to: lists, in: group) }
+            case .read(let since): reads.append(since)
+            case .tellLost:
+                self.metrics.lostStreams.increment()
+                self.log.log(
+                    .warning, "Publications were missed and cannot be had again", metadata: [LogKey.group: "\(group)"])
+                for list in lists { list.inbox.put(Delivery(list: list, frame: .notice(.lost))) }
+            }
+        }
+        return reads
     }
 
     package func feedInterrupted(_ reason: LayerError) {
@@ -107,6 +230,7 @@ package final class Hub: GroupFeedListener {
 
     func tellGap() {
         for shard in self.shards { shard.eventLoop.execute { shard.tellGap() } }
+        self.check(self.audiences.watched { _ in true })
     }
 
     /// Groups with followers in this process.
@@ -125,6 +249,17 @@ package final class Hub: GroupFeedListener {
         return self.pushes[push].outcome(for: message, in: group, as: form.client)
     }
 
+    /// The message of a connection that is to be the only one of its user.
+    static func replacement(by client: String) -> LayerMessage {
+        ["type": .string(ChannelNotice.replacementType), "client": .string(client)]
+    }
+
+    /// What a newer publication replaces this one by; `nil` for what is none.
+    private func key(of message: LayerMessage, by form: Form) -> String? {
+        let push = form.ruleSet - self.ruleSets.count
+        return self.pushes.indices.contains(push) ? self.pushes[push].key(of: message) : nil
+    }
+
     private func noteDrop(_ outcome: RuleOutcome, _ message: LayerMessage, _ group: GroupName) {
         guard case .drop(let reason) = outcome else { return }
         self.metrics.dropped(reason)
@@ -134,5 +269,14 @@ package final class Hub: GroupFeedListener {
                 LogKey.reason: "\(reason.rawValue)", LogKey.type: "\(message.type?.prefix(100) ?? "")",
                 LogKey.group: "\(group)",
             ])
+    }
+}
+
+extension ChannelNotice {
+    static let replacementType = "carillon.replaced"
+
+    fileprivate init?(_ message: LayerMessage) {
+        guard message.type == Self.replacementType, case .string(let client)? = message["client"] else { return nil }
+        self = .replaced(by: client)
     }
 }

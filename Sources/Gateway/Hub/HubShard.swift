@@ -39,6 +39,10 @@ package final class HubShard: @unchecked Sendable {
     var owesGap = false
     /// Who moves; see `HubShard+Takeover`.
     var leaving: [LeavingConnection] = []
+    /// The hub's own clock; on one of the shards.
+    var everySecond: (() -> Void)?
+    /// Who is to be told of a loss, a few at a time.
+    private var losses: [(client: ClientSession, channel: String)] = []
 
     init(eventLoop: any EventLoop, audiences: Audiences, slice: Int, metrics: GatewayMetrics) {
         self.eventLoop = eventLoop
@@ -150,14 +154,44 @@ package final class HubShard: @unchecked Sendable {
 
     /// Lets a session that has entered hear one more group, which is acquired for it. Its first group it follows solo; with
     /// a second one it is shared, and remains it.
-    func follow(_ group: GroupName, for session: Session, as form: Form) {
+    ///
+    /// - Parameter isHeld: what comes is kept for it until `release`.
+    func follow(
+        _ group: GroupName, for session: Session, as form: Form, isHeld: Bool = false,
+        slowReaders: ChannelOptions.SlowReaders = .disconnect
+    ) {
         self.makeShared(session)
         // What was on its way to it may have been too much for it.
         guard session.registryIndex >= 0 else {
             self.release([group])
             return
         }
-        self.add(session, to: group, as: form, shared: !session.memberships.isEmpty)
+        guard let list = self.list(of: group, as: form, slowReaders) else { return }
+        let membership = isHeld ? list.join(session) : list.add(session, shared: !session.memberships.isEmpty)
+        session.memberships.append(membership)
+        self.audiences.subscriptions.wrappingAdd(1, ordering: .relaxed)
+    }
+
+    /// Sends a held follower what has come after `top`, which it knows already; from now on it hears the group like others.
+    ///
+    /// - Returns: whether nothing is missing between them.
+    func release(_ group: GroupName, for session: Session, after top: UInt64) -> Bool {
+        guard let joiner = session.memberships.last(where: { $0.list.group == group })?.joiner else { return true }
+        guard let kept = joiner.release(after: top) else { return false }
+        for bytes in kept { session.send(bytes) }
+        self.seatIfReady(joiner, group)
+        return true
+    }
+
+    private func seatIfReady(_ joiner: Joiner, _ group: GroupName) {
+        let session = joiner.session
+        guard let index = session.memberships.lastIndex(where: { $0.joiner === joiner }) else { return }
+        let membership = session.memberships[index]
+        guard joiner.isReady(at: membership.list.lastOffset) else { return }
+        membership.list.remove(membership)
+        // What is on its way to the solo ones it has got already, or shall not get.
+        let isShared = session.memberships.count > 1 || membership.list.hasWork
+        session.memberships[index] = membership.list.add(session, shared: isShared)
     }
 
     /// Ends what `follow` began. What is still on a pass to the session is dropped.
@@ -167,17 +201,20 @@ package final class HubShard: @unchecked Sendable {
     }
 
     private func add(_ session: Session, to group: GroupName, as form: Form, shared isShared: Bool) {
-        guard let inbox = self.inboxBox, let entry = self.groups[group] else { return }
-        let list: FollowerList
-        if let known = entry.lists.first(where: { $0.form.isSame(as: form) }) {
-            list = known
-        } else {
-            list = FollowerList(group: group, form: form, inbox: inbox)
-            entry.lists.append(list)
-            self.audiences.add(list)
-        }
+        guard let list = self.list(of: group, as: form) else { return }
         session.memberships.append(list.add(session, shared: isShared))
         self.audiences.subscriptions.wrappingAdd(1, ordering: .relaxed)
+    }
+
+    private func list(
+        of group: GroupName, as form: Form, _ slowReaders: ChannelOptions.SlowReaders = .disconnect
+    ) -> FollowerList? {
+        guard let inbox = self.inboxBox, let entry = self.groups[group] else { return nil }
+        if let known = entry.lists.first(where: { $0.form.isSame(as: form) }) { return known }
+        let list = FollowerList(group: group, form: form, inbox: inbox, slowReaders: slowReaders)
+        entry.lists.append(list)
+        self.audiences.add(list)
+        return list
     }
 
     /// Moves a solo follower to the shared ones of its list, after it was sent what was on its way to it as a solo one.
@@ -229,15 +266,41 @@ package final class HubShard: @unchecked Sendable {
                     list.isQueued = true
                     self.queued.append(list)
                 }
-                for session in list.shared where session.stage(bytes) { self.staged.append(session) }
+                if let key = delivery.key {
+                    let yielding = list.yielding(key)
+                    for session in list.shared where session.stage(bytes, yielding: yielding) {
+                        self.staged.append(session)
+                    }
+                } else {
+                    for session in list.shared where session.stage(bytes) { self.staged.append(session) }
+                }
+                if delivery.offset > 0 { list.lastOffset = delivery.offset }
+                if !list.joining.isEmpty { self.hold(bytes, delivery.offset, list) }
             case .close(let code, let reason):
                 // What was said before must go out before.
                 while list.hasWork { self.count(list.advance(limit: .max)) }
                 for session in list.everybody() { session.sendAway(code, reason: reason) }
+            case .notice(let notice):
+                if notice == .lost {
+                    list.lastOffset = 0
+                    for joiner in list.joining { joiner.isBroken = true }
+                }
+                for session in list.everybody() { session.client?.hear(notice, in: list.group) }
             }
         }
         self.arrived.removeAll(keepingCapacity: true)
         if !self.isRunning { self.run() }
+    }
+
+    /// Keeps what arrives for those who still have to hear what was before, or sends it to who has.
+    private func hold(_ bytes: ByteBuffer, _ offset: UInt64, _ list: FollowerList) {
+        for joiner in list.joining {
+            if joiner.takes(bytes, offset) {
+                joiner.session.flushStaged()
+                joiner.session.send(bytes)
+            }
+            self.seatIfReady(joiner, list.group)
+        }
     }
 
     /// Writes to at most one slice of followers; the rest waits for another loop turn.
@@ -281,6 +344,7 @@ package final class HubShard: @unchecked Sendable {
     func tick() {
         guard !self.isPaused else { return }
         self.now &+= 1
+        self.everySecond?()
         for session in self.wheel.tick() { session.timeIsUp() }
         for connection in self.handshakes.tick() { connection.timeIsUp() }
     }
@@ -321,6 +385,27 @@ package final class HubShard: @unchecked Sendable {
         let rest = sessions.dropFirst(self.slice)
         guard !rest.isEmpty else { return }
         self.nextTurn { self.tellGap(rest) }
+    }
+
+    // MARK: Losses
+
+    /// Tells a browser of a lost channel before long: all come back when they know, so they do not all know at once.
+    func tellLost(_ client: ClientSession, _ channel: String) {
+        self.losses.append((client, channel))
+        if self.losses.count == 1 { self.scheduleLosses() }
+    }
+
+    private static let lossesAtOnce = 20
+
+    private func scheduleLosses() {
+        self.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(10)) {
+            for _ in 0..<min(Self.lossesAtOnce, self.losses.count) {
+                self.losses.swapAt(Int.random(in: self.losses.indices), self.losses.count - 1)
+                guard let (client, channel) = self.losses.popLast() else { break }
+                client.tellLost(channel)
+            }
+            if !self.losses.isEmpty { self.scheduleLosses() }
+        }
     }
 
     /// Runs `body` after the loop has looked at its sockets; `execute` would run it before.

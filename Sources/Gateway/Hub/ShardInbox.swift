@@ -5,6 +5,10 @@ import Synchronization
 struct Delivery: Sendable {
     let list: FollowerList
     let frame: Frame
+    /// Of a publication that stands in a stream; 0 for all else.
+    var offset: UInt64 = 0
+    /// What a newer one replaces it by while it waits; where slow readers get the newest alone.
+    var key: String?
 }
 
 /// Where other threads put deliveries for one event loop. The loop is woken by the first one only, so that whatever

@@ -25,4 +25,14 @@ package enum Frame: Sendable, Equatable {
     case bytes(ByteBuffer)
     /// The browser is sent away.
     case close(CloseCode, reason: String)
+    /// For the protocol of browsers that choose their channels.
+    case notice(ChannelNotice)
+}
+
+/// What followers of a channel have to know that is no message.
+package enum ChannelNotice: Sendable, Equatable {
+    /// Publications were missed for good.
+    case lost
+    /// This connection is to be the only one of its user.
+    case replaced(by: String)
 }

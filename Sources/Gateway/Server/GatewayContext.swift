@@ -34,7 +34,7 @@ package final class GatewayContext: Sendable {
         self.layer = layer
         self.ask = ask
         self.log = BoundedLog(logger)
-        self.routes = try GatewayRoutes(configuration, ask: ask)
+        self.routes = try GatewayRoutes(configuration, ask: ask, layer: layer)
         self.origins = try OriginCheck(allowing: configuration.allowedOrigins)
         self.proxies = try TrustedProxies(configuration.trustedProxies)
         self.frames = FrameBuilder(
@@ -47,7 +47,8 @@ package final class GatewayContext: Sendable {
         }
         self.hub = Hub(
             eventLoops: eventLoops, ruleSets: self.routes.ruleSets, pushes: self.routes.pushes, frames: self.frames,
-            slice: configuration.slice, control: self.control, metrics: metrics, log: self.log)
+            slice: configuration.slice, control: self.control, metrics: metrics, log: self.log, store: layer.store,
+            checkInterval: configuration.client?.positionCheckInterval ?? 40)
     }
 
     // MARK: Requests

@@ -31,7 +31,10 @@ struct GatewayRoutes: Sendable {
     /// What namespaces make of messages, which follow the rule sets in the count of forms.
     let pushes: [ChannelPush]
 
-    init(_ gateway: GatewayConfiguration, ask: @escaping AskWorker) throws(RouteError) {
+    /// - Parameter layer: what browsers' own channels are carried by.
+    init(
+        _ gateway: GatewayConfiguration, ask: @escaping AskWorker, layer: (any ChannelLayer)? = nil
+    ) throws(RouteError) {
         var registry = RuleSetRegistry()
         var routes = gateway.routes.map {
             GatewayRoute(
@@ -40,7 +43,7 @@ struct GatewayRoutes: Sendable {
         }
         self.ruleSets = registry.sets
         if let client = gateway.client {
-            let endpoint = ClientEndpoint(client, in: gateway, firstForm: registry.sets.count)
+            let endpoint = ClientEndpoint(client, in: gateway, firstForm: registry.sets.count, layer: layer)
             let authenticator = Authenticator(.anonymous, ask: ask, now: WallClock.seconds)
             var own: [GatewayRoute] = []
             for path in client.servedPaths {

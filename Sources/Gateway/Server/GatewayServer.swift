@@ -5,6 +5,7 @@ package import NIOCore
 import NIOPosix
 package import Settings
 import Synchronization
+import Upstream
 
 /// A gateway: listens, or is handed sockets, and serves browsers on its event loops until it is drained.
 package final class GatewayServer: Sendable {
@@ -38,6 +39,11 @@ package final class GatewayServer: Sendable {
             ask: ask ?? { _, loop in loop.makeFailedFuture(NoWorkers()) }, logger: logger,
             metrics: metrics)
         self.context.hub.start(on: layer, hearsControl: configuration.client != nil, runsClock: runsClock)
+        for keySet in configuration.keySets {
+            keySet.use(
+                UpstreamClient(
+                    UpstreamConfiguration(addresses: [keySet.address]), group: eventLoopGroup, logger: logger))
+        }
     }
 
     // MARK: Listening

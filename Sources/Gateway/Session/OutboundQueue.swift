@@ -16,10 +16,45 @@ package enum OutboundQueue: ~Copyable {
     /// Closed, by either side. Whatever is offered from now on is dropped.
     case closed
 
+    /// What becomes of a piece that has to wait too long.
+    package enum Yielding: Equatable {
+        /// Nothing: the connection is closed then.
+        case never
+        /// A newer one with the same mark takes its place.
+        case toNewer(mark: Int)
+        /// It is dropped when there is no room for newer ones.
+        case toRoom
+    }
+
     package struct Backlog {
-        package fileprivate(set) var waiting: CircularBuffer<ByteBuffer> = .init(initialCapacity: 4)
+        fileprivate struct Piece {
+            var bytes: ByteBuffer
+            let yielding: Yielding
+        }
+
+        fileprivate var waiting: CircularBuffer<Piece> = .init(initialCapacity: 4)
         /// With the event loop and waiting.
         package fileprivate(set) var bytes: Int
+
+        /// Puts a piece in the place of one that it replaces.
+        fileprivate mutating func replace(_ piece: Piece) -> Bool {
+            guard case .toNewer = piece.yielding,
+                let index = self.waiting.lastIndex(where: { $0.yielding == piece.yielding })
+            else { return false }
+            self.bytes &+= piece.bytes.readableBytes &- self.waiting[index].bytes.readableBytes
+            self.waiting[index].bytes = piece.bytes
+            return true
+        }
+
+        /// Drops the oldest pieces that may be dropped until no more than `limit` bytes wait.
+        fileprivate mutating func makeRoom(limit: Int) -> Int {
+            var dropped = 0
+            while self.bytes > limit, let index = self.waiting.firstIndex(where: { $0.yielding == .toRoom }) {
+                self.bytes &-= self.waiting.remove(at: index).bytes.readableBytes
+                dropped &+= 1
+            }
+            return dropped
+        }
     }
 
     package enum Action: Equatable {
@@ -27,27 +62,36 @@ package enum OutboundQueue: ~Copyable {
         case write(ByteBuffer)
         /// The peer reads too slowly: close with 3008 "slow".
         case closeSlow(waitingBytes: Int)
+        /// So many pieces will never be sent.
+        case dropped(Int)
         case none
     }
 
     /// Takes bytes to send.
     ///
     /// - Parameter limit: bytes that may wait; the setting `gateway.send_queue_limit`.
-    package mutating func offer(_ bytes: ByteBuffer, limit: Int) -> Action {
+    package mutating func offer(_ bytes: ByteBuffer, limit: Int, yielding: Yielding = .never) -> Action {
         switch consume self {
         case .writable:
             self = .writable
             return .write(bytes)
         case .backedUp(var backlog):
+            let piece = Backlog.Piece(bytes: bytes, yielding: yielding)
+            if backlog.replace(piece) {
+                self = .backedUp(backlog)
+                return .dropped(1)
+            }
+            let room = limit &- bytes.readableBytes
+            let dropped = yielding == .never ? 0 : backlog.makeRoom(limit: room)
             let waiting = backlog.bytes &+ bytes.readableBytes
             guard waiting <= limit else {
                 self = .backedUp(backlog)
                 return .closeSlow(waitingBytes: waiting)
             }
             backlog.bytes = waiting
-            backlog.waiting.append(bytes)
+            backlog.waiting.append(piece)
             self = .backedUp(backlog)
-            return .none
+            return dropped > 0 ? .dropped(dropped) : .none
         case .closed:
             self = .closed
             return .none
@@ -74,9 +118,9 @@ package enum OutboundQueue: ~Copyable {
                 self = .writable
                 return .none
             }
-            backlog.bytes &-= next.readableBytes
+            backlog.bytes &-= next.bytes.readableBytes
             self = .backedUp(backlog)
-            return .write(next)
+            return .write(next.bytes)
         case .writable:
             self = .writable
             return .none
@@ -91,7 +135,7 @@ package enum OutboundQueue: ~Copyable {
         switch consume self {
         case .writable: self = .writable
         case .backedUp(var backlog):
-            for bytes in backlog.waiting { backlog.bytes &-= bytes.readableBytes }
+            for piece in backlog.waiting { backlog.bytes &-= piece.bytes.readableBytes }
             backlog.waiting.removeAll()
             self = .backedUp(backlog)
         case .closed: self = .closed

@@ -51,7 +51,7 @@ extension Session {
         switch self.context.frame(for: outcome, on: self.form.wire) {
         case .bytes(let bytes): self.send(bytes)
         case .close(let code, let reason): self.sendAway(code, reason: reason)
-        case nil: break
+        case .notice?, nil: break
         }
     }
 }

@@ -122,6 +122,15 @@ final class Session: WheelEntry {
         return false
     }
 
+    /// As `stage`, for what may be dropped or replaced while it waits for a slow reader.
+    func stage(_ bytes: ByteBuffer, yielding: OutboundQueue.Yielding) -> Bool {
+        guard !self.queue.isWritable, self.phase == .open else { return self.stage(bytes) }
+        self.flushStaged()
+        self.spoken = self.shard.now
+        self.perform(self.queue.offer(bytes, limit: self.settings.sendQueueLimit, yielding: yielding))
+        return false
+    }
+
     func flushStaged() {
         guard self.staged.readableBytes > 0 else { return }
         let bytes = self.staged
@@ -145,6 +154,7 @@ final class Session: WheelEntry {
     private func perform(_ action: OutboundQueue.Action) {
         switch action {
         case .none: break
+        case .dropped(let count): self.context.metrics.slowDrops.increment(by: count)
         case .write(let bytes): self.write(bytes)
         case .closeSlow(let waiting):
             self.context.slow(self, waitingBytes: waiting)
@@ -257,7 +267,8 @@ final class Session: WheelEntry {
         if self.idleRemaining.map({ $0 <= 0 }) == true {
             self.close(.normal, reason: "idle")
         } else if let deadline = self.client?.deadline, deadline <= self.shard.now {
-            self.client?.end(.connectionExpired)
+            self.client?.timePassed()
+            if self.isOpen { self.wait(max(self.beat - self.shard.now, 1)) }
         } else if self.shard.now < self.beat {
             self.wait(self.beat - self.shard.now)
         } else if self.client?.isConnected == false {
@@ -289,6 +300,12 @@ final class Session: WheelEntry {
         self.beat = self.shard.now + seconds
         let expiry = self.client?.deadline.map { $0 - self.shard.now }
         self.shard.wheel.set(self, after: min(seconds, self.idleRemaining ?? seconds, expiry ?? seconds))
+    }
+
+    /// The client's deadline is another one.
+    func deadlineMoved() {
+        guard self.phase == .open else { return }
+        self.wait(max(self.beat - self.shard.now, 1))
     }
 
     private static let ping: ByteBuffer = {

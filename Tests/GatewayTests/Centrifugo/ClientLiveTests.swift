@@ -19,7 +19,7 @@ import Testing
             var open = ChannelOptions()
             open.allowSubscribeForClient = true
             open.allowSubscribeForAnonymous = true
-            open.allowPublishForSubscriber = true
+            open.publishing.forSubscriber = true
             client.namespaces = ChannelNamespaces(withoutNamespace: open, [("chat", open)])
             $0.client = client
             change(&$0)

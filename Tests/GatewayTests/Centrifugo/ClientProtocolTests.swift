@@ -7,77 +7,7 @@ import Testing
 
 /// The machine, line by line: what a browser says, and what is done.
 @Suite struct ClientProtocolTests {
-    /// A connection, and what it did as one text per action.
-    struct Line {
-        var machine: ClientProtocol
-
-        init(_ change: (inout ClientProtocol.Rules) -> Void = { _ in }) {
-            var rules = ClientProtocol.Rules()
-            rules.allowsAnonymous = true
-            var open = ChannelOptions()
-            open.allowSubscribeForClient = true
-            open.allowSubscribeForAnonymous = true
-            open.allowPublishForSubscriber = true
-            var users = ChannelOptions()
-            users.allowSubscribeForClient = true
-            users.allowUserLimitedChannels = true
-            users.allowPublishForClient = true
-            rules.namespaces = ChannelNamespaces(
-                withoutNamespace: open, [("users", users), ("closed", ChannelOptions())])
-            change(&rules)
-            self.machine = ClientProtocol(rules: rules, client: "c-1")
-        }
-
-        /// Past `connect`, with a user's token if there is one.
-        static func connected(
-            _ credentials: ClientCredentials? = nil, _ change: (inout ClientProtocol.Rules) -> Void = { _ in }
-        ) throws -> Line {
-            var line = Line(change)
-            if let credentials {
-                _ = try line.say(#"{"id":1,"connect":{"token":"t"}}"#)
-                _ = Line.done(line.machine.verified(.success(credentials), now: 100))
-            } else {
-                _ = try line.say(#"{"id":1,"connect":{}}"#)
-            }
-            #expect(line.machine.isConnected)
-            return line
-        }
-
-        mutating func say(_ text: String) throws -> [String] {
-            Self.done(self.machine.handle(try ClientCommand(decoding: ByteBuffer(string: text))))
-        }
-
-        /// Says that a subscription has begun, after asking for it.
-        mutating func subscribe(_ channel: String) throws -> [String] {
-            let asked = try self.say(#"{"id":2,"subscribe":{"channel":"\#(channel)"}}"#)
-            guard asked.first?.hasPrefix("follow ") == true else { return asked }
-            return Self.done(self.machine.followed(try ClientChannel(channel), nil))
-        }
-
-        private static func json(_ reply: ClientReply) -> String {
-            var frame = ByteBuffer()
-            ClientCodec.json.write(reply, to: &frame)
-            return String(buffer: frame)
-        }
-
-        static func done(_ actions: [ClientProtocol.Action]) -> [String] {
-            actions.map { action in
-                switch action {
-                case .reply(let reply): Self.json(reply)
-                case .verify(let token): "verify \(token)"
-                case .connected(let user): "connected \(user)"
-                case .expire(let seconds): "expire \(seconds.map(String.init) ?? "never")"
-                case .follow(let channel, let namespace): "follow \(channel.text) \(namespace)"
-                case .unfollow(let channel): "unfollow \(channel.text)"
-                case .publish(let channel, let data, let publisher):
-                    "publish \(channel.text) \(String(buffer: data.json)) \(publisher.user) \(publisher.client)"
-                        + (publisher.connection.map { " " + String(buffer: $0.json) } ?? "")
-                case .skipRestOfFrame: "skip"
-                case .disconnect(let reason): "close \(reason.rawValue)"
-                }
-            }
-        }
-    }
+    private typealias Line = ProtocolLine
 
     // MARK: Sequence
 
@@ -86,17 +16,17 @@ import Testing
         #"{"id":1,"ping":{}}"#,
     ]) func whatComesBeforeConnectEndsTheConnection(text: String) throws {
         var line = Line()
-        #expect(try line.say(text) == ["close 3501"])
+        #expect(try line.say(text) == ["end 3501"])
         #expect(try line.say(#"{"id":1,"connect":{}}"#) == [])
     }
 
     @Test(arguments: [
-        (#"{"id":2,"connect":{}}"#, "close 3501"), (#"{"id":2,"ping":{}}"#, "close 3501"), (#"{"id":2}"#, "close 3501"),
-        (#"{"subscribe":{"channel":"news"}}"#, "close 3501"), ("{}", "close 3501"),
-        (#"{"send":{"data":1}}"#, "close 3508"), (#"{"id":3,"send":{"data":1}}"#, "close 3508"),
-        (#"{"id":2,"unsubscribe":{}}"#, "close 3501"), (#"{"id":2,"sub_refresh":{}}"#, "close 3501"),
-        (#"{"id":2,"refresh":{}}"#, "close 3501"),
-        (#"{"id":2,"subscribe":{"channel":"news","delta":"x"}}"#, "close 3501"),
+        (#"{"id":2,"connect":{}}"#, "end 3501"), (#"{"id":2,"ping":{}}"#, "end 3501"), (#"{"id":2}"#, "end 3501"),
+        (#"{"subscribe":{"channel":"news"}}"#, "end 3501"), ("{}", "end 3501"),
+        (#"{"send":{"data":1}}"#, "end 3508"), (#"{"id":3,"send":{"data":1}}"#, "end 3508"),
+        (#"{"id":2,"unsubscribe":{}}"#, "end 3501"), (#"{"id":2,"sub_refresh":{}}"#, "end 3501"),
+        (#"{"id":2,"refresh":{}}"#, "end 3501"),
+        (#"{"id":2,"subscribe":{"channel":"news","delta":"x"}}"#, "end 3501"),
     ]) func whatTheProtocolForbidsEndsTheConnection(text: String, close: String) throws {
         var line = try Line.connected()
         #expect(try line.say(text) == [close])
@@ -106,7 +36,7 @@ import Testing
         var line = try Line.connected()
         line.machine.pinged()
         #expect(try line.say("{}") == [])
-        #expect(try line.say("{}") == ["close 3501"])
+        #expect(try line.say("{}") == ["end 3501"])
     }
 
     // MARK: Connect
@@ -115,60 +45,61 @@ import Testing
         var line = Line()
         #expect(
             try line.say(#"{"id":7,"connect":{"name":"js"}}"#) == [
-                "expire never", "connected ",
+                "connected ",
                 #"{"id":7,"connect":{"client":"c-1","version":"carillon","ping":25,"pong":true}}"#,
             ])
         var closed = Line { $0.allowsAnonymous = false }
-        #expect(try closed.say(#"{"id":7,"connect":{}}"#) == ["close 3501"])
+        #expect(try closed.say(#"{"id":7,"connect":{}}"#) == ["end 3501"])
     }
 
     @Test func aTokenIsWaitedForAndItsEndIsTold() throws {
         var line = Line()
         #expect(try line.say(#"{"id":1,"connect":{"token":"t"}}"#) == ["verify t"])
         #expect(line.machine.isBusy)
-        let actions = line.machine.verified(.success(ClientCredentials(user: "42", expires: 160)), now: 100)
         #expect(
-            Line.done(actions) == [
-                "expire 85", "connected 42",
+            line.verified(ClientCredentials(user: "42", expires: 160)) == [
+                "connected 42",
                 #"{"id":1,"connect":{"client":"c-1","version":"carillon","expires":true,"ttl":60,"ping":25,"pong":true}}"#,
             ])
-        #expect(!line.machine.isBusy)
+        #expect(!line.machine.isBusy && line.machine.deadline == 185)
+        #expect(line.done(line.machine.timePassed(now: 184)) == [])
+        #expect(line.done(line.machine.timePassed(now: 185)) == ["end 3005"])
     }
 
     @Test func aTokenThatDoesNotCountIsToldByItsKind() throws {
         var line = Line()
         _ = try line.say(#"{"id":1,"connect":{"token":"t"}}"#)
-        #expect(Line.done(line.machine.verified(.failure(.invalid), now: 0)) == ["close 3500"])
+        #expect(line.verified(.invalid) == ["end 3500"])
 
         var expired = Line()
         _ = try expired.say(#"{"id":1,"connect":{"token":"t"}}"#)
         #expect(
-            Line.done(expired.machine.verified(.failure(.expired), now: 0)) == [
+            expired.verified(.expired) == [
                 #"{"id":1,"error":{"code":109,"message":"token expired"}}"#, "skip",
             ])
-        #expect(try expired.say(#"{"id":2,"subscribe":{"channel":"news"}}"#) == ["close 3501"])
+        #expect(try expired.say(#"{"id":2,"subscribe":{"channel":"news"}}"#) == ["end 3501"])
 
         var without = Line { $0.allowsTokens = false }
-        #expect(try without.say(#"{"id":1,"connect":{"token":"t"}}"#) == ["close 3500"])
+        #expect(try without.say(#"{"id":1,"connect":{"token":"t"}}"#) == ["end 3500"])
     }
 
     @Test func aRefreshProlongsTheSameUserOnly() throws {
         let credentials = ClientCredentials(user: "42", expires: 160)
         var line = try Line.connected(credentials)
         #expect(try line.say(#"{"id":5,"refresh":{"token":"n"}}"#) == ["verify n"])
-        let renewed = line.machine.verified(.success(ClientCredentials(user: "42", expires: 3_700)), now: 100)
         #expect(
-            Line.done(renewed) == [
-                "expire 3625",
-                #"{"id":5,"refresh":{"client":"c-1","version":"carillon","expires":true,"ttl":3600}}"#,
+            line.verified(ClientCredentials(user: "42", expires: 3_700)) == [
+                #"{"id":5,"refresh":{"client":"c-1","version":"carillon","expires":true,"ttl":3600}}"#
             ])
+        #expect(line.machine.deadline == 3_725)
         for (result, close) in [
-            (Result<ClientCredentials, ClientCredentials.Fault>.failure(.invalid), "close 3500"),
-            (.failure(.expired), "close 3005"), (.success(ClientCredentials(user: "43")), "close 3500"),
+            (Result<ClientCredentials, ClientCredentials.Fault>.failure(.invalid), "end 3500"),
+            (.failure(.expired), "end 3005"), (.success(ClientCredentials(user: "43")), "end 3500"),
+            (.success(ClientCredentials(user: "42", channels: ["news": SubscriptionGrant()])), "end 3010"),
         ] {
             var other = try Line.connected(credentials)
             _ = try other.say(#"{"id":5,"refresh":{"token":"n"}}"#)
-            #expect(Line.done(other.machine.verified(result, now: 100)) == [close])
+            #expect(other.done(other.machine.verified(result, now: 100)) == [close])
         }
     }
 
@@ -176,16 +107,16 @@ import Testing
 
     @Test func aSubscriptionBeginsWhenTheLayerIsReady() throws {
         var line = try Line.connected()
-        #expect(try line.say(#"{"id":2,"subscribe":{"channel":"news","flag":1}}"#) == ["follow news 0"])
-        #expect(line.machine.isBusy && line.machine.subscriptions.isEmpty)
-        #expect(Line.done(line.machine.followed(try ClientChannel("news"), nil)) == [#"{"id":2,"subscribe":{}}"#])
+        #expect(try line.say(#"{"id":2,"subscribe":{"channel":"news","flag":1}}"#) == ["open news 0 nothing"])
+        #expect(line.machine.isBusy)
+        #expect(try line.opened() == [#"{"id":2,"subscribe":{}}"#])
         #expect(
             try line.say(#"{"id":3,"subscribe":{"channel":"news"}}"#) == [
                 #"{"id":3,"error":{"code":105,"message":"already subscribed"}}"#
             ])
         #expect(
             try line.say(#"{"id":4,"unsubscribe":{"channel":"news"}}"#) == [
-                "unfollow news", #"{"id":4,"unsubscribe":{}}"#,
+                "close news", #"{"id":4,"unsubscribe":{}}"#,
             ])
         #expect(try line.say(#"{"id":5,"unsubscribe":{"channel":"news"}}"#) == [#"{"id":5,"unsubscribe":{}}"#])
     }
@@ -193,9 +124,8 @@ import Testing
     @Test func aLayerThatCannotFollowIsATemporaryError() throws {
         var line = try Line.connected()
         _ = try line.say(#"{"id":2,"subscribe":{"channel":"news"}}"#)
-        let failed = line.machine.followed(try ClientChannel("news"), LayerError(.unavailable, "away"))
         #expect(
-            Line.done(failed) == [
+            try line.opened(.failure(LayerError(.unavailable, "away"))) == [
                 #"{"id":2,"error":{"code":100,"message":"internal server error","temporary":true}}"#
             ])
         #expect(try line.subscribe("news") == [#"{"id":2,"subscribe":{}}"#])
@@ -203,9 +133,9 @@ import Testing
 
     @Test(arguments: [
         (#""channel":"""#, 102), (#""channel":"nowhere:1""#, 102), (#""channel":"a b""#, 107),
-        (#""channel":"closed:1""#, 103), (#""channel":"$news""#, 103), (#""channel":"news","token":"t""#, 103),
+        (#""channel":"closed:1""#, 103), (#""channel":"$news""#, 103),
         (#""channel":"news","type":1"#, 103), (#""channel":"news","tf":{"key":"a","cmp":"ex"}"#, 107),
-        (#""channel":"news","recover":true,"flag":2"#, 112), (#""channel":"users:1""#, 103),
+        (#""channel":"users:1""#, 103),
         (#""channel":"carillon.channel.closed_3A1""#, 107),
     ]) func aSubscriptionThatMayNotBeIsRefused(fields: String, code: Int) throws {
         var line = try Line.connected()
@@ -217,9 +147,11 @@ import Testing
         var line = try Line.connected()
         _ = try line.say(
             #"{"id":2,"subscribe":{"channel":"news","recover":true,"offset":3,"epoch":"x","delta":"fossil"}}"#)
+        #expect(try line.opened() == [#"{"id":2,"subscribe":{"was_recovering":true}}"#])
+        _ = try line.say(#"{"id":2,"subscribe":{"channel":"other","recover":true,"flag":2}}"#)
         #expect(
-            Line.done(line.machine.followed(try ClientChannel("news"), nil)) == [
-                #"{"id":2,"subscribe":{"was_recovering":true}}"#
+            try line.opened() == [
+                "close other", #"{"id":2,"error":{"code":112,"message":"unrecoverable position"}}"#,
             ])
     }
 
@@ -245,15 +177,15 @@ import Testing
     // MARK: Publish and the rest
 
     @Test func aPublicationSaysWhoseItIs() throws {
-        let info = JSONText(unchecked: ByteBuffer(string: #"{"name":"Ann"}"#))
+        let info = ClientData.json(JSONText(unchecked: ByteBuffer(string: #"{"name":"Ann"}"#)))
         var line = try Line.connected(ClientCredentials(user: "42", info: info))
         #expect(
             try line.say(#"{"id":3,"publish":{"channel":"users:1","data":{"a": 1}}}"#) == [
                 #"publish users:1 {"a": 1} 42 c-1 {"name":"Ann"}"#
             ])
-        #expect(Line.done(line.machine.published(nil)) == [#"{"id":3,"publish":{}}"#])
+        #expect(line.done(line.machine.published(nil)) == [#"{"id":3,"publish":{}}"#])
         _ = try line.say(#"{"id":4,"publish":{"channel":"users:1","data":0}}"#)
-        #expect(Line.done(line.machine.published(LayerError(.unavailable, "")))[0].contains(#""temporary":true"#))
+        #expect(line.done(line.machine.published(LayerError(.unavailable, "")))[0].contains(#""temporary":true"#))
     }
 
     @Test func aPublicationNeedsDataAndPermission() throws {

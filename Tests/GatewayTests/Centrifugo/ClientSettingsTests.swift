@@ -41,7 +41,7 @@ import Testing
         #expect(configuration.channelLimit == 7 && configuration.gap == .reconnect)
         let namespaces = configuration.namespaces
         #expect(namespaces.all[0].allowSubscribeForClient && namespaces.all[0].dataKey == "text")
-        #expect(namespaces.number(of: "chat:7") == 1 && namespaces.all[1].allowPublishForSubscriber)
+        #expect(namespaces.number(of: "chat:7") == 1 && namespaces.all[1].publishing.forSubscriber)
         #expect(namespaces.number(of: "$chat:7") == 1 && namespaces.number(of: "news") == 0)
         #expect(namespaces.number(of: "other:7") == nil && namespaces.number(of: ":7") == nil)
     }
