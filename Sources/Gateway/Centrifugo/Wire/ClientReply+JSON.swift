@@ -49,7 +49,9 @@ extension ClientJSONWriter {
         self.data("data", connected.data)
         if !connected.subscriptions.isEmpty {
             self.object("subs") { writer in
-                for (channel, subscribed) in connected.subscriptions { writer.object(channel) { $0.write(subscribed) } }
+                for (channel, subscribed) in connected.subscriptions.sorted(by: { $0.key < $1.key }) {
+                    writer.object(channel) { $0.write(subscribed) }
+                }
             }
         }
         self.number("ping", connected.ping ?? 0)
