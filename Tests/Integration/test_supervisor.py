@@ -186,7 +186,8 @@ def test_each_box_under_supervisord(servers, redis, unique):
 def everybody_hears_across_gateways(site):
     browsers = [site.browser() for _ in range(8)]
     held = [gateway_metric(site, number, "carillon_gateway_connections") for number in range(4)]
-    assert held == [2, 2, 2, 2]
+    # There are two routers, and what a gateway tells them is a moment old.
+    assert sum(held) == 8 and 0 < min(held) <= max(held) < 4, held
     key = {"X-API-Key": KEY}
     answer = ask("POST", site.address + "/api/publish", json={"channel": "talk-hall", "data": 7}, headers=key)
     assert answer.json == {"result": {}}
@@ -223,6 +224,10 @@ def restart_unnoticed(site, programs):
     assert set(answers) == {200}
 
 
+def taken_over(site):
+    return [gateway_metric(site, number, "carillon_gateway_taken_over_total") for number in range(4)]
+
+
 def one_gateway_after_another_restarts(site):
     """Each passes its browsers on, and none of them notices."""
     browsers = [site.browser() for _ in range(8)]
@@ -232,8 +237,9 @@ def one_gateway_after_another_restarts(site):
         assert site.pid(name) != old
         browsers[0].send(f'"{name}"')
         assert [browser.json() for browser in browsers] == [name] * 8
-    moved = [gateway_metric(site, number, "carillon_gateway_taken_over_total") for number in range(4)]
-    assert sum(moved) == 8
+    # The last ones may still be with the bridge, where they hear everything as well.
+    wait_for(lambda: sum(taken_over(site)) == 8, "each browser was taken over")
+    moved = taken_over(site)
     # A gateway that is stopped leaves a bridge, and when that is ended too its browsers are sent away.
     site.control("stop", GATEWAYS[0])
     assert len(site.bridges()) == 1
