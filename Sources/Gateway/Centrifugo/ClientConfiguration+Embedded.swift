@@ -21,6 +21,8 @@ extension ClientConfiguration {
             "namespaces": [ {
                 "name": "chat",
                 "allow_subscribe_for_client": true, "allow_subscribe_for_anonymous": true,
-                "allow_publish_for_subscriber": true } ] } } }
+                "allow_publish_for_subscriber": true,
+                "history_size": 1000, "history_ttl": "1h", "force_recovery": true, "allow_history_for_subscriber": true,
+                "presence": true, "join_leave": true, "allow_presence_for_subscriber": true } ] } } }
         """
 }
