@@ -83,19 +83,21 @@ package final class Hub: GroupFeedListener {
     func deliver(_ message: LayerMessage, in group: GroupName) {
         guard let audience = self.audiences[group] else { return self.control.arrived(message) }
         self.metrics.publications.increment()
+        // Told also where nobody is watched yet: who is just joining holds what comes, and must know what it has read already.
+        let place = message.type == LayerMessage.publicationType ? message.position : nil
         var lists: ContiguousArray<FollowerList> = []
         let reads = audience.state.withLock { state -> [StreamPosition] in
             if state.hearsCommands, let notice = ChannelNotice(message) {
                 for list in state.lists { list.inbox.put(Delivery(list: list, frame: .notice(notice))) }
                 return []
             }
-            guard state.continuity != nil, let place = message.position else {
+            guard state.continuity != nil, let place else {
                 lists = state.lists
                 return []
             }
             return self.perform(state.continuity?.arrived(message, at: place) ?? [], state.lists, group)
         }
-        if !lists.isEmpty { self.deliver(message, offset: 0, to: lists, in: group) }
+        if !lists.isEmpty { self.deliver(message, offset: place?.offset ?? 0, to: lists, in: group) }
         for since in reads { self.repair(audience, since: since) }
     }
 
