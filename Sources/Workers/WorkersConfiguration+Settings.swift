@@ -48,5 +48,6 @@ extension PublishAPI.Configuration {
         self.prefix = reader.value(PublishSettings.prefix)
         self.transportErrors = reader.value(PublishSettings.errorMode) == "transport"
         self.layerTimeout = TimeAmount(reader.value(PublishSettings.layerTimeout))
+        self.surveyTimeout = TimeAmount(reader.value(PublishSettings.surveyTimeout))
     }
 }

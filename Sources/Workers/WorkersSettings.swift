@@ -84,7 +84,13 @@ package enum PublishSettings {
         "api.layer_timeout", default: Duration.seconds(5), in: .milliseconds(10)...(.seconds(600)),
         help: "How long the layer may take to accept a publication. Then the answer is error 100.")
 
-    package static let all: [any AnySetting] = [keys, insecure, prefix, errorMode, layerTimeout]
+    package static let surveyTimeout = Setting(
+        "api.survey_timeout", default: Duration.seconds(2), in: .milliseconds(10)...(.seconds(600)),
+        help:
+            "How long is waited for gateways that do not answer a question (info, channels, connections, and presence "
+            + "where the layer keeps none). Then the answer is without them.")
+
+    package static let all: [any AnySetting] = [keys, insecure, prefix, errorMode, layerTimeout, surveyTimeout]
 }
 
 extension SettingKind where Value == String {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Gateway
 import Logging
 import Metrics
 import Settings
@@ -21,7 +22,8 @@ struct WorkerCommand: AsyncParsableCommand {
         let telemetry = TelemetryConfiguration(reading: reader)
         let layer = LayerChoice(reading: reader)
         let workers = WorkersConfiguration(reading: reader)
-        let site = WorkerSite(reading: reader)
+        var site = WorkerSite(reading: reader)
+        site.rules = ChannelRules.lookUp(in: ClientConfiguration.namespaces(reading: reader))
         try WholeConfiguration.finish(reader)
         let runtime = Runtime(label: "worker", telemetry: telemetry, process: process)
         let channelLayer = layer.make(
@@ -31,8 +33,7 @@ struct WorkerCommand: AsyncParsableCommand {
                 "The memory layer reaches only this process: no gateway hears what is published here")
         }
         let server = try WorkerServer(
-            // The gateways are other processes: `/api/info` tells of none.
-            try site.application(layer: channelLayer) { [] }, configuration: workers, group: runtime.group,
+            try site.application(layer: channelLayer), configuration: workers, group: runtime.group,
             logger: runtime.logger, metrics: WorkersMetrics())
         try await runtime.run(
             [LayerPart(layer: channelLayer), WorkerPart(server: server, drainTime: site.drainTime, endsWornOut: true)],

@@ -30,6 +30,7 @@ struct WholeConfiguration {
         self.routerDrainTime = reader.value(RouterStopSettings.drainTime)
         self.workers = WorkersConfiguration(reading: reader)
         self.site = WorkerSite(reading: reader)
+        self.site.rules = ChannelRules.lookUp(in: self.gateway.client?.wholeNamespaces)
         self.agent = AgentConfiguration(reading: reader)
         try Self.finish(reader)
     }

@@ -80,14 +80,14 @@ struct WholeSite {
             observer: LayerDropLog(logger: Logger(label: "layer"), factory: MetricsSystem.factory))
         let workers = UpstreamClient(whole.router.workers, group: group, logger: Logger(label: "router"))
         let gateway = try GatewayServer(
-            configuration: whole.gateway, layer: layer, eventLoopGroup: group, ask: whole.gatewayProcess.ask(workers),
+            configuration: whole.gateway, name: NodeName.text(listening: whole.router.listen), version: Version.text,
+            layer: layer, eventLoopGroup: group, ask: whole.gatewayProcess.ask(workers),
             logger: Logger(label: "gateway"))
         var routing = whole.router
         routing.gateways = [self.endpoint(of: gateway)]
         let router = Router(routing, group: group, workers: workers, logger: Logger(label: "router"))
-        let node = GatewayNode(gateway.context, listen: whole.router.listen)
         let worker = try WorkerServer(
-            try whole.site.application(layer: layer) { [node.info] }, configuration: whole.workers, group: group,
+            try whole.site.application(layer: layer), configuration: whole.workers, group: group,
             logger: Logger(label: "worker"), metrics: WorkersMetrics())
         let front = PartsTogether(
             name: "router and gateway",

@@ -37,6 +37,8 @@ struct WorkerSite {
     var files: String?
     var filesPath: String
     var drainTime: TimeAmount
+    /// What the API may do with each channel.
+    var rules: ChannelRules.LookUp
 
     init(reading reader: SettingsReader) {
         self.api = PublishAPI.Configuration(reading: reader)
@@ -44,15 +46,14 @@ struct WorkerSite {
         self.files = reader.value(PagesSettings.files)
         self.filesPath = reader.value(PagesSettings.filesPath)
         self.drainTime = TimeAmount(reader.value(PagesSettings.drainTime))
+        self.rules = ChannelRules.none
     }
 
-    func application(
-        layer: any ChannelLayer, nodes: @escaping @Sendable () -> [NodeInfo]
-    ) throws(LayerError) -> any SynchronousApplication {
+    func application(layer: any ChannelLayer) throws(LayerError) -> any SynchronousApplication {
         var routes: [(String, any SynchronousApplication)] = [
             (
                 self.api.prefix,
-                PublishAPI(layer: layer, configuration: self.api, logger: Logger(label: "api"), nodes: nodes)
+                PublishAPI(layer: layer, configuration: self.api, rules: self.rules, logger: Logger(label: "api"))
             )
         ]
         if let folder = self.files {

@@ -13,7 +13,7 @@ extension UpstreamClient {
                 method: request.head.method, target: request.head.target, fields: request.head.fields,
                 body: request.body)
             return self.ask(question, timeout: timeout, limit: limit, on: loop)
-                .map { AskAnswer(status: $0.status, body: $0.body) }
+                .map { AskAnswer(status: $0.status, fields: $0.head.fields, body: $0.body) }
         }
     }
 }

@@ -17,10 +17,12 @@ package struct AskRequest: Sendable {
 package struct AskAnswer: Sendable {
     /// The HTTP status.
     package let status: Int
+    package let fields: HeaderFields
     package let body: ByteBuffer
 
-    package init(status: Int, body: ByteBuffer) {
+    package init(status: Int, fields: HeaderFields = HeaderFields(), body: ByteBuffer) {
         self.status = status
+        self.fields = fields
         self.body = body
     }
 }

@@ -99,6 +99,17 @@ extension ClientConfiguration {
     }
 }
 
+extension ClientConfiguration {
+    /// The namespaces alone, for who holds no connections; `nil` when there is no such setting.
+    package static func namespaces(reading reader: SettingsReader) -> ChannelNamespaces? {
+        guard let node = reader.node(Self.setting), !node.isNull else { return nil }
+        var configuration = ClientConfiguration()
+        configuration.namespaces = ChannelNamespaces(reading: node)
+        for key in Self.keys where key.name == "history_meta_ttl" { key.read(node, into: &configuration) }
+        return configuration.wholeNamespaces
+    }
+}
+
 extension ChannelNamespaces {
     fileprivate init(reading node: SettingsNode) {
         let plain = node.child("without_namespace").flatMap { ChannelOptions(reading: $0, more: []) }

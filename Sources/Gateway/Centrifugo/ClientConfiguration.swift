@@ -44,6 +44,11 @@ package struct ClientConfiguration: Sendable {
 
     package init() {}
 
+    /// The namespaces with what they leave to all of them.
+    package var wholeNamespaces: ChannelNamespaces {
+        self.namespaces.changed { if $0.historyMetaTime == 0 { $0.historyMetaTime = self.historyMetaTime } }
+    }
+
     /// With what others need.
     var servedPaths: Set<ClientPath> {
         self.transports.contains(where: \.needsEmulation) ? self.transports.union([.emulation]) : self.transports
@@ -75,8 +80,7 @@ final class ClientEndpoint: Sendable {
             ClientTokens(connections: configuration.tokens, subscriptions: $0)
         }
         var rules = ClientProtocol.Rules()
-        rules.namespaces = configuration.namespaces.changed {
-            if $0.historyMetaTime == 0 { $0.historyMetaTime = configuration.historyMetaTime }
+        rules.namespaces = configuration.wholeNamespaces.changed {
             // What cannot be kept is not available, and its commands say so.
             if layer?.store == nil { $0.keepNothing() }
         }

@@ -226,7 +226,7 @@ extension ClientOpening.Wanted {
 
 extension HistoryOptions {
     /// What the namespace keeps; `nil` for nothing.
-    init?(_ options: ChannelOptions) {
+    package init?(_ options: ChannelOptions) {
         guard options.keepsHistory else { return nil }
         self.init(
             size: options.historySize, timeToLive: .seconds(options.historyTime),

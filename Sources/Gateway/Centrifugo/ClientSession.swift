@@ -36,7 +36,7 @@ final class ClientSession {
 
     /// What the browser names when it says something in a request of its own, and a backend when it means this
     /// connection; empty for WebSockets of both directions.
-    private var secret = ""
+    private(set) var secret = ""
 
     // MARK: What the session asks
 
@@ -285,6 +285,7 @@ final class ClientSession {
                 return self.end(.connectionLimit)
             }
         }
+        session.shard.list(session)
         session.startPings()
     }
 

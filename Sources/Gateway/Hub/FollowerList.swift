@@ -85,6 +85,7 @@ final class FollowerList: @unchecked Sendable {
     }
 
     var isEmpty: Bool { self.shared.isEmpty && self.solo.count == self.gone && self.joining.isEmpty }
+    var count: Int { self.shared.count &+ self.solo.count &- self.gone &+ self.joining.count }
 
     /// - Parameter key: what newer publications replace older ones by.
     func yielding(_ key: String) -> OutboundQueue.Yielding {

@@ -49,13 +49,15 @@ package final class Hub: GroupFeedListener {
     /// Connects the hub to a layer. Called once, before the first browser.
     ///
     /// - Parameters:
-    ///   - hearsControl: whether other gateways may tell it something.
     ///   - runsClock: whether seconds pass by themselves; if not, `passSecond` makes them.
-    package func start(on layer: any ChannelLayer, hearsControl: Bool = false, runsClock: Bool = true) {
+    ///   - heard: called when the site's other processes are heard, too.
+    package func start(
+        on layer: any ChannelLayer, runsClock: Bool = true, heard: @escaping @Sendable () -> Void = {}
+    ) {
         guard let home = self.shards.first?.eventLoop else { return }
         let keeper = FeedKeeper(feed: layer.openFeed(self), home: home)
         for shard in self.shards { shard.start(with: keeper, runsClock: runsClock) }
-        if hearsControl { self.shards.first?.hear(self.control.groups) }
+        self.shards.first?.hear(self.control.groups, heard)
         guard self.reader != nil, let first = self.shards.first else { return }
         home.execute { first.everySecond = { [weak self] in self?.checkSome() } }
     }

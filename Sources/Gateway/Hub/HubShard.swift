@@ -16,6 +16,7 @@ package final class HubShard: @unchecked Sendable {
 
     private var groups: [GroupName: ShardGroup] = [:]
     private(set) var sessions: ContiguousArray<Session> = []
+    private(set) var connections = ConnectionIndex()
     /// Sessions whose connection has not ended, also those that have been sent away; kept by the sessions.
     var living = 0
     var wheel = TimerWheel<Session>()
@@ -78,11 +79,16 @@ package final class HubShard: @unchecked Sendable {
     let hears = Atomic(false)
 
     /// Follows groups for as long as the gateway lives, and tries again while the layer cannot.
-    func hear(_ groups: [GroupName]) {
+    func hear(_ groups: [GroupName], _ heard: @escaping @Sendable () -> Void) {
         self.eventLoop.execute {
             self.acquire(groups) { error in
-                guard error != nil else { return self.hears.store(true, ordering: .relaxed) }
-                self.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { [weak self] in self?.hear(groups) }
+                guard error != nil else {
+                    self.hears.store(true, ordering: .relaxed)
+                    return heard()
+                }
+                self.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { [weak self] in
+                    self?.hear(groups, heard)
+                }
             }
         }
     }
@@ -150,6 +156,12 @@ package final class HubShard: @unchecked Sendable {
         self.sessions.append(session)
         let isShared = session.groups.count > 1
         for group in session.groups { self.add(session, to: group, as: session.form, shared: isShared) }
+    }
+
+    /// Lets a session that has entered be found by its user, from now on until it leaves.
+    func list(_ session: Session) {
+        guard session.registryIndex >= 0 else { return }
+        self.connections.add(session)
     }
 
     /// Lets a session that has entered hear one more group, which is acquired for it. Its first group it follows solo; with
@@ -247,10 +259,20 @@ package final class HubShard: @unchecked Sendable {
             last.registryIndex = session.registryIndex
         }
         session.registryIndex = -1
+        self.connections.remove(session)
         let memberships = session.memberships
         session.memberships = []
         for membership in memberships { self.end(membership) }
     }
+
+    // MARK: Who follows
+
+    /// How many sessions follow each group.
+    var followerCounts: some Sequence<(GroupName, Int)> {
+        self.groups.lazy.map { ($0.key, $0.value.lists.reduce(0) { $0 + $1.count }) }
+    }
+
+    func followers(of group: GroupName) -> [Session] { self.groups[group]?.lists.flatMap { $0.everybody() } ?? [] }
 
     // MARK: Delivering
 

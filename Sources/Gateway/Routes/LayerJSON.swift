@@ -1,68 +1,10 @@
 import ChannelLayer
 import HTTP1
-import JSON
 import NIOCore
 
-/// Layer values as the JSON text a browser gets.
-///
-/// What JSON cannot say: bytes become base64 (RFC 4648 §4, with padding), as Python's and PHP's JSON users write them;
-/// NaN and infinities become null; MessagePack extensions become null; keys of nested maps that are no text become
-/// their JSON text as a text. Of a key that appears twice both are written, and every JSON reader takes the last.
-enum LayerJSON {
-    /// - Returns: compact JSON; `nil` when it is nested more deeply than a message may be that a layer carries
-    ///   (`LayerValue.maximumDepth`).
+extension LayerJSON {
+    /// - Returns: compact JSON; `nil` when it is nested too deeply.
     static func text(of value: LayerValue) -> ByteBuffer? {
-        var buffer = ByteBuffer()
-        return self.write(value, to: &buffer, depth: 0) ? buffer : nil
-    }
-
-    private static func write(_ value: LayerValue, to buffer: inout ByteBuffer, depth: Int) -> Bool {
-        switch value {
-        case .null, .ext: buffer.writeStaticString("null")
-        case .bool(let bool): buffer.writeString(bool ? "true" : "false")
-        case .int(let number): buffer.writeString(String(number))
-        case .uint(let number): buffer.writeString(String(number))
-        case .double(let number) where !number.isFinite: buffer.writeStaticString("null")
-        case .double(let number): buffer.writeJSONNumber(number)
-        case .string(let text): buffer.writeJSONString(text)
-        case .bytes(let bytes): self.writeBytes(bytes, to: &buffer)
-        case .json(let text): buffer.writeImmutableBuffer(text.bytes)
-        case .array(let elements):
-            guard depth < LayerValue.maximumDepth else { return false }
-            buffer.writeStaticString("[")
-            for (index, element) in elements.enumerated() {
-                if index > 0 { buffer.writeStaticString(",") }
-                guard self.write(element, to: &buffer, depth: depth + 1) else { return false }
-            }
-            buffer.writeStaticString("]")
-        case .map(let entries):
-            guard depth < LayerValue.maximumDepth else { return false }
-            buffer.writeStaticString("{")
-            for (index, entry) in entries.enumerated() {
-                if index > 0 { buffer.writeStaticString(",") }
-                guard self.writeKey(entry.key, to: &buffer, depth: depth + 1) else { return false }
-                buffer.writeStaticString(":")
-                guard self.write(entry.value, to: &buffer, depth: depth + 1) else { return false }
-            }
-            buffer.writeStaticString("}")
-        }
-        return true
-    }
-
-    private static func writeKey(_ key: LayerValue, to buffer: inout ByteBuffer, depth: Int) -> Bool {
-        if case .string(let text) = key {
-            buffer.writeJSONString(text)
-            return true
-        }
-        var text = ByteBuffer()
-        guard self.write(key, to: &text, depth: depth) else { return false }
-        buffer.writeJSONString(String(buffer: text))
-        return true
-    }
-
-    private static func writeBytes(_ bytes: ByteBuffer, to buffer: inout ByteBuffer) {
-        buffer.writeStaticString("\"")
-        buffer.writeBase64(bytes)
-        buffer.writeStaticString("\"")
+        self.text(of: value) { bytes, buffer in buffer.writeBase64(bytes) }
     }
 }

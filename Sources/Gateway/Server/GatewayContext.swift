@@ -11,6 +11,8 @@ package final class GatewayContext: Sendable {
     package let metrics: GatewayMetrics
     package let hub: Hub
     package let control: ControlPost
+    /// What it does and says there.
+    private let room: ControlRoom
     /// Browsers whose commands come in requests of their own.
     let emulated = EmulatedSessions()
     let layer: any ChannelLayer
@@ -26,8 +28,8 @@ package final class GatewayContext: Sendable {
 
     /// - Throws: `RouteError` for routes, origins or proxies that cannot be used.
     init(
-        configuration: GatewayConfiguration, layer: any ChannelLayer, eventLoops: [any EventLoop],
-        ask: @escaping AskWorker, logger: Logger, metrics: GatewayMetrics
+        configuration: GatewayConfiguration, name: String, version: String, layer: any ChannelLayer,
+        eventLoops: [any EventLoop], ask: @escaping AskWorker, logger: Logger, metrics: GatewayMetrics
     ) throws {
         self.configuration = configuration
         self.metrics = metrics
@@ -49,6 +51,22 @@ package final class GatewayContext: Sendable {
             eventLoops: eventLoops, ruleSets: self.routes.ruleSets, pushes: self.routes.pushes, frames: self.frames,
             slice: configuration.slice, control: self.control, metrics: metrics, log: self.log, store: layer.store,
             checkInterval: configuration.client?.positionCheckInterval ?? 40)
+        self.room = ControlRoom(
+            name: name, version: version, control: self.control, layer: layer, shards: self.hub.shards, log: self.log)
+    }
+
+    /// Connects the gateway to the layer. Called once, before the first browser.
+    ///
+    /// - Parameter runsClock: whether seconds pass by themselves.
+    func start(runsClock: Bool) {
+        self.room.start(runsClock: runsClock) { [weak self] in self?.census }
+        self.hub.start(on: self.layer, runsClock: runsClock) { [weak self] in self?.room.announce() }
+    }
+
+    /// Hears nothing more from the layer.
+    func stop() {
+        self.room.stop()
+        self.hub.stop()
     }
 
     // MARK: Requests

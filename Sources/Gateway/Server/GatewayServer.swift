@@ -24,21 +24,23 @@ package final class GatewayServer: Sendable {
     private let state = Mutex(State())
 
     /// - Parameters:
+    ///   - name: what people call it, host and port for example; told by `/api/info` with the version.
     ///   - layer: what carries the messages; the gateway does not close it.
     ///   - eventLoopGroup: every loop of it gets a shard of the hub.
     ///   - ask: how a worker is asked (authentication, messages for a worker); `nil` when no worker is configured.
     ///   - runsClock: whether seconds pass by themselves; tests move them (`Hub.passSecond`).
     package init(
-        configuration: GatewayConfiguration, layer: any ChannelLayer, eventLoopGroup: any EventLoopGroup,
+        configuration: GatewayConfiguration, name: String = "gateway", version: String = "",
+        layer: any ChannelLayer, eventLoopGroup: any EventLoopGroup,
         ask: AskWorker? = nil, logger: Logger, metrics: GatewayMetrics = GatewayMetrics(), runsClock: Bool = true
     ) throws {
         self.group = eventLoopGroup
         self.loops = Array(eventLoopGroup.makeIterator())
         self.context = try GatewayContext(
-            configuration: configuration, layer: layer, eventLoops: self.loops,
+            configuration: configuration, name: name, version: version, layer: layer, eventLoops: self.loops,
             ask: ask ?? { _, loop in loop.makeFailedFuture(NoWorkers()) }, logger: logger,
             metrics: metrics)
-        self.context.hub.start(on: layer, hearsControl: configuration.client != nil, runsClock: runsClock)
+        self.context.start(runsClock: runsClock)
         for keySet in configuration.keySets {
             keySet.use(
                 UpstreamClient(
@@ -249,7 +251,7 @@ package final class GatewayServer: Sendable {
         await withTaskGroup(of: Void.self) { group in
             for shard in self.context.hub.shards { group.addTask { await shard.drain(within: duration) } }
         }
-        self.context.hub.stop()
+        self.context.stop()
     }
 }
 

@@ -78,7 +78,12 @@ final class Session: WheelEntry {
     func begin() {
         self.shard.enter(self)
         self.client = self.info.route.client.map { ClientSession($0, self.info.transport ?? ClientTransport(), self) }
-        if let client { self.wait(client.connectTime) } else { self.startPings() }
+        if let client {
+            self.wait(client.connectTime)
+        } else {
+            self.startPings()
+            if self.info.user != nil { self.shard.list(self) }
+        }
         self.hasBegun = true
         self.context.opened(self)
         self.bridge = WorkerBridge.open(for: self)

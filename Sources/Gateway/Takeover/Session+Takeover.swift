@@ -52,6 +52,7 @@ extension Session {
         self.input = snapshot.input
         self.hasBegun = true
         self.shard.enter(self)
+        if self.info.user != nil { self.shard.list(self) }
         self.wait(max(snapshot.beat, 1))
         self.context.tookOver(self)
         if let parser = snapshot.parser {

@@ -5,7 +5,7 @@ public import Logging
 public import NIOCore
 import Telemetry
 
-/// Publishing over HTTP: `POST /api/publish`, `/api/broadcast`, `/api/info`.
+/// The server API over HTTP: `POST /api/publish`, `/api/broadcast`, `/api/history`, `/api/disconnect` and the others.
 ///
 /// Bodies, keys, answers and errors are those of the Centrifugo server API, so that `cent`, `gocent` and `phpcent` work
 /// unmodified. What that API calls a channel is a group in the layer (`ClientChannel`).
@@ -27,28 +27,36 @@ public struct PublishAPI: SynchronousApplication {
         public var transportErrors = false
         /// How long the layer may take to accept a publication; then the answer is error 100.
         public var layerTimeout: TimeAmount = .init(PublishSettings.layerTimeout.defaultValue)
+        /// How long is waited for gateways that do not answer a question; then the answer is without them.
+        public var surveyTimeout: TimeAmount = .init(PublishSettings.surveyTimeout.defaultValue)
 
         public init() {}
     }
 
-    private let layer: any ChannelLayer
     private let configuration: Configuration
     private let keys: APIKeys
-    private let logger: Logger
     private let metrics: PublishMetrics
-    private let nodes: @Sendable () -> [NodeInfo]
+    private let methods: ServerAPI
 
-    /// - Parameter nodes: asked for each `/api/info`, on a pool thread.
+    /// Without namespaces: every channel is there, and nothing is kept of it.
     public init(
-        layer: any ChannelLayer, configuration: Configuration, logger: Logger = Logger(label: "carillon.api"),
-        nodes: @escaping @Sendable () -> [NodeInfo]
+        layer: any ChannelLayer, configuration: Configuration, logger: Logger = Logger(label: "carillon.api")
     ) {
-        self.layer = layer
+        self.init(layer: layer, configuration: configuration, rules: ChannelRules.none, logger: logger)
+    }
+
+    /// - Parameter rules: what counts for each channel.
+    package init(
+        layer: any ChannelLayer, configuration: Configuration, rules: @escaping ChannelRules.LookUp,
+        logger: Logger = Logger(label: "carillon.api")
+    ) {
         self.configuration = configuration
         self.keys = APIKeys(configuration.keys)
-        self.logger = logger
         self.metrics = PublishMetrics()
-        self.nodes = nodes
+        self.methods = ServerAPI(
+            layer: layer, cluster: Cluster(layer: layer, logger: logger), rules: rules, logger: logger,
+            metrics: self.metrics, layerTimeout: configuration.layerTimeout,
+            surveyTimeout: configuration.surveyTimeout)
     }
 
     public func respond(to request: WorkerRequest) -> WorkerResponse {
@@ -60,137 +68,66 @@ public struct PublishAPI: SynchronousApplication {
         guard request.method == "POST" else {
             return WorkerResponse(status: 405, fields: HeaderFields([("Allow", "POST")]))
         }
-        guard let method = Method(rawValue: String(request.path.dropFirst(self.configuration.prefix.count))) else {
+        guard let method = APIMethod(rawValue: String(request.path.dropFirst(self.configuration.prefix.count))) else {
             return .text("404 page not found\n", status: 404)
         }
-        do {
-            let fields = try APIBody(request.body)
-            let result = try self.perform(method, fields)
-            return .json(#"{"result":\#(result)}"#)
-        } catch let error as APIError {
-            self.metrics.errors.increment()
-            return self.answer(error, to: request)
+        do throws(JSONError) {
+            switch try APIRequest(method, request.body) {
+            case .batch(let commands, let isParallel): return self.respond(to: commands, isParallel: isParallel)
+            case let one: return self.answer(self.methods.begin(one)(), to: request)
+            }
         } catch {
             self.metrics.errors.increment()
             return .text("The body cannot be used: \(error)\n", status: 400)
         }
     }
 
-    /// The methods that client libraries know.
-    private enum Method: String {
-        case publish, broadcast, info
-        case subscribe, unsubscribe, disconnect, refresh, presence, history, channels, batch, rpc
-        case presenceStats = "presence_stats"
-        case historyRemove = "history_remove"
-    }
-
-    /// - Returns: the result as JSON text.
-    private func perform(_ method: Method, _ body: APIBody) throws(APIError) -> String {
-        switch method {
-        case .publish:
-            try self.publish(body)
-            return "{}"
-        case .broadcast:
-            return try self.broadcast(body)
-        case .info:
-            return self.info()
-        case .subscribe, .unsubscribe, .disconnect, .refresh, .presence, .presenceStats, .history, .historyRemove,
-            .channels, .batch, .rpc:
-            throw .methodNotFound
+    private func answer(_ outcome: Result<ByteBuffer, APIError>, to request: WorkerRequest) -> WorkerResponse {
+        switch outcome {
+        case .success(let result): return .json(#"{"result":"#, result, "}")
+        case .failure(let error):
+            self.metrics.errors.increment()
+            let isTransport =
+                self.configuration.transportErrors
+                || request.fields["X-Centrifugo-Error-Mode"]?.lowercased() == "transport"
+            return isTransport
+                ? .json(error.json, status: error.status) : .json(#"{"error":\#(error.json)}"#)
         }
     }
 
-    private func answer(_ error: APIError, to request: WorkerRequest) -> WorkerResponse {
-        let isTransport =
-            self.configuration.transportErrors
-            || request.fields["X-Centrifugo-Error-Mode"]?.lowercased() == "transport"
-        return isTransport
-            ? .json(error.json, status: error.status) : .json(#"{"error":\#(error.json)}"#)
-    }
-
-    // MARK: methods
-
-    private func publish(_ body: APIBody) throws(APIError) {
-        let (channel, data) = (body.channel, try body.publicationData())
-        guard let group = try? ClientChannel(channel).group else { throw .badRequest }
-        if let error = self.send(.publication(data), to: [group])[0] { throw error }
-    }
-
-    private func broadcast(_ body: APIBody) throws(APIError) -> String {
-        guard !body.channels.isEmpty else { throw .badRequest }
-        let message = LayerMessage.publication(try body.publicationData())
-        let outcomes = self.send(message, to: body.channels.map { try? ClientChannel($0).group })
-        let responses = outcomes.map { $0.map { #"{"error":\#($0.json)}"# } ?? #"{"result":{}}"# }
-        return #"{"responses":[\#(responses.joined(separator: ","))]}"#
-    }
-
-    /// Hands the message over for all groups at once, then waits until each outcome is known or the time has passed.
-    ///
-    /// - Parameter groups: `nil` where the name was none.
-    /// - Returns: the error of each, in their order; `nil` where it went well.
-    private func send(_ message: LayerMessage, to groups: [GroupName?]) -> [APIError?] {
-        let outcomes = Monitor(SendOutcomes(count: groups.count))
-        for (index, group) in groups.enumerated() {
-            guard let group else {
-                outcomes.signal { $0.tell(index, .badRequest) }
-                continue
-            }
-            self.layer.submit(message, toGroup: group) { error in
-                outcomes.signal { $0.tell(index, error.map { self.explain($0, group) }) }
+    /// One after the other, or all under way at once; the replies stand in the order of the commands.
+    private func respond(
+        to commands: [(method: APIMethod, APIRequest)], isParallel: Bool
+    ) -> WorkerResponse {
+        let outcomes: [Result<ByteBuffer, APIError>] =
+            isParallel
+            ? commands.map { self.methods.begin($0.1) }.map { $0() }
+            : commands.map { self.methods.begin($0.1)() }
+        var replies = ByteBuffer(string: #"{"replies":["#)
+        for (index, outcome) in outcomes.enumerated() {
+            if index > 0 { replies.writeStaticString(",") }
+            switch outcome {
+            case .success(let result):
+                replies.writeString(#"{"\#(commands[index].method.rawValue)":"#)
+                replies.writeImmutableBuffer(result)
+                replies.writeStaticString("}")
+            case .failure(let error):
+                self.metrics.errors.increment()
+                replies.writeString(#"{"error":\#(error.json)}"#)
             }
         }
-        let isDone: Void? = outcomes.wait(until: .now() + self.configuration.layerTimeout) { $0.isDone ? () : nil }
-        if isDone == nil {
-            self.logger.error(
-                "The layer did not take a publication in time",
-                metadata: [LogKey.group: "\(groups.first.flatMap(\.self)?.text ?? "")"])
-        }
-        let errors = outcomes.withLock { $0.errors }
-        self.metrics.publications.increment(by: errors.count { $0 == nil })
-        return errors
-    }
-
-    private func explain(_ error: LayerError, _ group: GroupName) -> APIError {
-        if error.code == .invalidMessage || error.code == .invalidName { return .badRequest }
-        self.logger.error(
-            "A publication was not taken by the layer",
-            metadata: [LogKey.group: "\(group.text)", LogKey.error: "\(error)"])
-        return .internal
-    }
-
-    private func info() -> String {
-        let nodes = self.nodes().map { node in
-            #"{"uid":\#(quoted(node.uid)),"name":\#(quoted(node.name)),"#
-                + #""version":\#(quoted(node.version)),"num_clients":\#(node.clients),"#
-                + #""num_users":\#(node.users),"num_channels":\#(node.channels),"num_subs":\#(node.subscriptions),"#
-                + #""uptime":\#(node.uptime)}"#
-        }
-        return #"{"nodes":[\#(nodes.joined(separator: ","))]}"#
+        return .json("", replies, "]}")
     }
 }
 
-/// What became of a message in each of several groups.
-private struct SendOutcomes: Sendable {
-    /// Until something is heard, as if the layer had failed: that is what counts when the time has passed.
-    private(set) var errors: [APIError?]
-    private var missing: Int
-
-    init(count: Int) {
-        self.errors = Array(repeating: .internal, count: count)
-        self.missing = count
+extension WorkerResponse {
+    /// JSON text between two pieces of it.
+    fileprivate static func json(_ before: String, _ text: ByteBuffer, _ after: String) -> WorkerResponse {
+        var body = ByteBuffer()
+        body.reserveCapacity(before.utf8.count + text.readableBytes + after.utf8.count)
+        body.writeString(before)
+        body.writeImmutableBuffer(text)
+        body.writeString(after)
+        return WorkerResponse(contentType: "application/json", body)
     }
-
-    var isDone: Bool { self.missing == 0 }
-
-    mutating func tell(_ index: Int, _ error: APIError?) {
-        self.errors[index] = error
-        self.missing -= 1
-    }
-}
-
-/// A string as JSON has it, quotation marks included.
-private func quoted(_ text: String) -> String {
-    var buffer = ByteBuffer()
-    buffer.writeJSONString(text)
-    return String(buffer: buffer)
 }

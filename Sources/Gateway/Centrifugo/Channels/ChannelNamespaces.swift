@@ -33,7 +33,7 @@ package struct ChannelNamespaces: Sendable {
     }
 
     /// Which of `all` counts for a channel; `nil` when its namespace is not there.
-    func number(of channel: String) -> Int? {
+    package func number(of channel: String) -> Int? {
         guard let (namespace, _) = Self.parts(of: channel) else { return 0 }
         return self.numbers[String(namespace)]
     }
