@@ -1,0 +1,155 @@
+import HTTP1
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+import Telemetry
+import Testing
+
+@testable import Gateway
+
+@Suite(.timeLimit(.minutes(1))) struct ProxyEndpointTests {
+    /// An application that answers when the test says so.
+    private final class Application: Sendable {
+        private struct State {
+            var requests: [(request: AskRequest, promise: EventLoopPromise<AskAnswer>)] = []
+            var waiting: CheckedContinuation<Void, Never>?
+        }
+        private let state = Mutex(State())
+
+        var ask: AskWorker {
+            { request, loop in
+                let promise = loop.makePromise(of: AskAnswer.self)
+                self.state.withLock { state -> CheckedContinuation<Void, Never>? in
+                    state.requests.append((request, promise))
+                    defer { state.waiting = nil }
+                    return state.waiting
+                }?.resume()
+                return promise.futureResult
+            }
+        }
+
+        /// The next request, when it is there.
+        func next() async -> (request: AskRequest, promise: EventLoopPromise<AskAnswer>) {
+            await withCheckedContinuation { continuation in
+                let isThere = self.state.withLock { state in
+                    if state.requests.isEmpty { state.waiting = continuation }
+                    return !state.requests.isEmpty
+                }
+                if isThere { continuation.resume() }
+            }
+            return self.state.withLock { $0.requests.removeFirst() }
+        }
+    }
+
+    private func with(
+        _ change: (inout ProxyConfiguration) -> Void,
+        _ body: (ProxyEndpoint, Application, any EventLoop) async throws -> Void
+    ) async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+        var configuration = ProxyConfiguration(.workers(path: "/ask"))
+        configuration.staticFields = [("X-Secret", "s")]
+        change(&configuration)
+        let application = Application()
+        let endpoint = ProxyEndpoint(
+            configuration, ask: application.ask, home: group.next(), metrics: ProxyMetrics(),
+            log: BoundedLog(Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })))
+        let outcome: Result<Void, any Error>
+        do {
+            outcome = .success(try await body(endpoint, application, group.next()))
+        } catch {
+            outcome = .failure(error)
+        }
+        try await group.shutdownGracefully()
+        try outcome.get()
+    }
+
+    private func question(_ channel: String, _ event: ProxyEvent = .subscribe) -> ProxyQuestion {
+        ProxyQuestion(
+            event, ProxyAsker(user: "42"), ProxyDetails(channel: channel),
+            fields: [.init(name: "Cookie", value: "sessionid=abc")])
+    }
+
+    private func answer(_ text: String, status: Int = 200, _ fields: [(String, String)] = []) -> AskAnswer {
+        AskAnswer(status: status, fields: HeaderFields(fields), body: ByteBuffer(string: text))
+    }
+
+    @Test func aQuestionIsARequestWithTheBrowsersCookies() async throws {
+        try await self.with({ _ in }) { endpoint, application, loop in
+            let future = endpoint.answer(to: self.question("a"), on: loop)
+            let asked = await application.next()
+            #expect(asked.request.head.method == "POST" && asked.request.head.target == "/ask")
+            #expect(
+                asked.request.head.fields["Cookie"] == "sessionid=abc" && asked.request.head.fields["X-Secret"] == "s")
+            #expect(asked.request.head.fields["Content-Type"] == "application/json")
+            #expect(
+                String(buffer: asked.request.body)
+                    == #"{"transport":"websocket","protocol":"json","encoding":"json","user":"42","channel":"a"}"#)
+            asked.promise.succeed(self.answer(#"{"result":{"expire_at":5}}"#))
+            var result = ProxyResult()
+            result.expires = 5
+            #expect(try await future.get() == .result(result))
+        }
+    }
+
+    @Test func anAnswerIsRememberedAsLongAsItsCacheControlSays() async throws {
+        try await self.with({ _ in }) { endpoint, application, loop in
+            let first = endpoint.answer(to: self.question("a"), on: loop)
+            await application.next().promise.succeed(self.answer("{}", [("Cache-Control", "private, max-age=600")]))
+            #expect(try await first.get() == .nothing)
+            #expect(try await endpoint.answer(to: self.question("a"), on: loop).get() == .nothing)
+            let other = endpoint.answer(to: self.question("b"), on: loop)
+            await application.next().promise.succeed(self.answer("{}"))
+            #expect(try await other.get() == .nothing)
+        }
+    }
+
+    @Test func whatGoesWrongIsAnAnswerToo() async throws {
+        let no = ProxyAnswer.error(ClientError(403, "no"))
+        try await self.with({ $0.statuses = [403: no] }) { endpoint, application, loop in
+            for (status, text, wanted) in [
+                (500, "", ProxyAnswer.failed(.status)), (204, "", .failed(.status)), (302, "", .failed(.status)),
+                (200, "", .failed(.unreadable)), (200, "<html>", .failed(.unreadable)), (403, "<html>", no),
+            ] {
+                let future = endpoint.answer(to: self.question("a"), on: loop)
+                await application.next().promise.succeed(self.answer(text, status: status))
+                #expect(try await future.get() == wanted)
+            }
+            let future = endpoint.answer(to: self.question("a"), on: loop)
+            await application.next().promise.fail(ChannelError.eof)
+            #expect(try await future.get() == .failed(.unreachable))
+        }
+    }
+
+    @Test func whatComesTogetherIsAskedTogether() async throws {
+        try await self.with({ ($0.batchSize, $0.batchWindow) = (3, 60_000) }) { endpoint, application, loop in
+            let futures = ["a", "b", "a", "c"].map { endpoint.answer(to: self.question($0), on: loop) }
+            let asked = await application.next()
+            #expect(asked.request.head.fields["Cookie"] == nil && asked.request.head.fields["X-Secret"] == "s")
+            let body = String(buffer: asked.request.body)
+            #expect(
+                body.hasPrefix(#"{"questions":[{"event":"subscribe","headers":{"Cookie":"sessionid=abc"},"request":{"#))
+            asked.promise.succeed(self.answer(#"{"answers":[{},{"error":{"code":403,"message":"no"}},{"result":{}}]}"#))
+            var answers: [ProxyAnswer] = []
+            for future in futures { answers.append(try await future.get()) }
+            #expect(answers == [.nothing, .error(ClientError(403, "no")), .nothing, .result(ProxyResult())])
+        }
+    }
+
+    @Test func aBatchThatIsNotFullGoesByItself() async throws {
+        try await self.with({ ($0.batchSize, $0.batchWindow) = (100, 1) }) { endpoint, application, loop in
+            let future = endpoint.answer(to: self.question("a"), on: loop)
+            await application.next().promise.succeed(self.answer(#"{"answers":[{}]}"#))
+            #expect(try await future.get() == .nothing)
+        }
+    }
+
+    @Test func fieldsAreThoseThatTheSettingsName() async throws {
+        try await self.with({ $0.emulatedFields = ["X-Tenant", "X-Bad"] }) { endpoint, _, _ in
+            let request = HeaderFields([("cookie", "a=1"), ("Cookie", "b=2"), ("X-Other", "x"), ("Origin", "http://x")])
+            let fields = endpoint.fields(of: request, emulated: ["x-tenant": "5", "X-Bad": "a\r\nb", "Cookie": "c=3"])
+            #expect(
+                fields.map { "\($0.name): \($0.value)" } == ["Cookie: a=1; b=2", "Origin: http://x", "X-Tenant: 5"])
+        }
+    }
+}
