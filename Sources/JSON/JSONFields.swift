@@ -4,13 +4,14 @@ package import NIOCore
 /// the last counts.
 package struct JSONFields: Sendable {
     private var values: [String: JSONText] = [:]
+    private var nulls: Set<String> = []
 
     /// - Parameter wanted: the keys to keep; the others are passed over.
     /// - Throws: `JSONError` for what is no JSON object, whole and nested at most 64 levels.
     package init(_ text: ByteBuffer, wanted: Set<String>) throws(JSONError) {
-        self.values = try JSONReader.read(text) { reader throws(JSONError) -> [String: JSONText] in
+        self = try JSONReader.read(text) { reader throws(JSONError) -> JSONFields in
             guard case .beginObject? = try reader.nextPiece() else { throw JSONError("expected an object", at: 0) }
-            var values: [String: JSONText] = [:]
+            var fields = JSONFields()
             while case .key(let key)? = try reader.nextPiece() {
                 let name = reader.string(key)
                 let range = try reader.skipValue()
@@ -18,10 +19,11 @@ package struct JSONFields: Sendable {
                     let bytes = text.getSlice(at: text.readerIndex &+ range.lowerBound, length: range.count)
                 else { continue }
                 let value = JSONText(unchecked: bytes)
-                values[name] = value.isNull ? nil : value
+                fields.values[name] = value.isNull ? nil : value
+                if value.isNull { fields.nulls.insert(name) } else { fields.nulls.remove(name) }
             }
             _ = try reader.nextPiece()
-            return values
+            return fields
         }
     }
 
@@ -35,6 +37,12 @@ package struct JSONFields: Sendable {
         guard let value = self.values[key] else { return "" }
         guard let text = value.stringValue else { throw Self.unexpected(key, "a text") }
         return text
+    }
+
+    /// The same for what must not be `null`: it may be left out, but who writes it means something by it.
+    package func nonNullString(_ key: String) throws(JSONError) -> String {
+        guard !self.nulls.contains(key) else { throw Self.unexpected(key, "a text, and not null") }
+        return try self.string(key)
     }
 
     /// `false` when there is none.

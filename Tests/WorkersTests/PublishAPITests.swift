@@ -99,6 +99,26 @@ struct PublishAPITests {
         #expect(response.fields["Content-Type"]?.hasPrefix("text/plain") == true)
     }
 
+    @Test(arguments: [
+        ("publish", #"{"channel":"a","data":1,"b64data":null}"#), ("publish", #"{"channel":"a","b64data":null}"#),
+        ("broadcast", #"{"channels":["a"],"data":1,"b64data":null}"#),
+        ("batch", #"{"commands":[{"publish":{"channel":"a","data":1,"b64data":null}}]}"#),
+    ]) func bytesThatAreNullAreRefused(_ method: String, _ body: String) throws {
+        let arrivals = try self.heard(in: ["a"]) {
+            let response = self.api().respond(to: self.post(method, body))
+            #expect(response.status == 400 && response.text.contains("b64data: expected a text, and not null"))
+        }
+        #expect(arrivals.isEmpty)
+    }
+
+    @Test func ofAKeyThatStandsTwiceTheLastCounts() {
+        #expect(
+            self.answer("publish", #"{"channel":"a","b64data":null,"b64data":"AAH/"}"#) == #"{"result":{}}"#)
+        #expect(
+            self.api().respond(to: self.post("publish", #"{"channel":"a","b64data":"AAH/","b64data":null}"#)).status
+                == 400)
+    }
+
     @Test func aFieldOfAnotherTypeIsAnswered400ByEveryMethod() {
         for (method, body) in [
             ("broadcast", #"{"channels":"a"}"#), ("broadcast", #"{"channels":[1]}"#), ("subscribe", #"{"user":42}"#),

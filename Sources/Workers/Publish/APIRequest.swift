@@ -3,7 +3,7 @@ import JSON
 import NIOCore
 
 /// A request to the server API, its fields read and not yet judged. What a method does not use, and what a later version
-/// may add, is passed over; `null` is the same as not being there.
+/// may add, is passed over; `null` is the same as not being there, but for `b64data` of what is to be published.
 enum APIRequest {
     case publish(channel: String, APIPublication)
     case broadcast(channels: [String], APIPublication)
@@ -89,7 +89,8 @@ struct APIPublication {
 
     init(_ fields: JSONFields) throws(JSONError) {
         self.data = fields["data"]
-        self.base64 = try fields.string("b64data")
+        // Bytes that got lost on the way to here would otherwise be an empty publication, or the wrong one.
+        self.base64 = try fields.nonNullString("b64data")
         self.skipsHistory = try fields.bool("skip_history")
         self.tags = try fields.texts("tags")
         self.idempotencyKey = try fields.string("idempotency_key")
