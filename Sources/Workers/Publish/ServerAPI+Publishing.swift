@@ -17,7 +17,9 @@ extension ServerAPI {
 
     /// To all channels at once; each has an outcome of its own.
     func broadcast(_ publication: APIPublication, to channels: [String]) throws(APIError) -> Outcome {
-        guard !channels.isEmpty else { throw .badRequest }
+        // Nothing to publish is wrong for all of them, unless one may have an empty publication.
+        let mayBeEmpty = { (channel: String) in self.rules(channel)?.allowsNoData ?? false }
+        guard !channels.isEmpty, !publication.isEmpty || channels.contains(where: mayBeEmpty) else { throw .badRequest }
         let message = try publication.message()
         let pending = channels.map { self.publish(message, publication, to: $0) }
         return {
