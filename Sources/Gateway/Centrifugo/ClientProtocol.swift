@@ -127,7 +127,8 @@ struct ClientProtocol {
     // MARK: Commands
 
     mutating func handle(_ command: ClientCommand) -> [Action] {
-        precondition(!self.isBusy, "a command is handed in while another one is under way")
+        // A mistake of ours, for which one connection is begun anew, and no process.
+        guard !self.isBusy else { return self.disconnect(.internalError) }
         switch (self.state, command.method) {
         case (.closed, _): return []
         case (.fresh, .connect(let request)?) where command.id > 0: return self.connect(command.id, request)

@@ -39,6 +39,15 @@ import Testing
         #expect(try line.say("{}") == ["end 3501"])
     }
 
+    /// Whoever hands commands in waits for the one before; a mistake there costs one connection, and no process.
+    @Test func aCommandBesideAnotherEndsItsConnectionAlone() throws {
+        var line = Line()
+        _ = try line.say(#"{"id":1,"connect":{"token":"t"}}"#)
+        #expect(line.machine.isBusy)
+        #expect(try line.say(#"{"id":2,"presence":{"channel":"news"}}"#) == ["end 3004"])
+        #expect(line.verified(ClientCredentials(user: "42")) == [])
+    }
+
     // MARK: Connect
 
     @Test func aVisitorWithoutATokenIsAnonymousWhereThatIsAllowed() throws {
