@@ -190,6 +190,29 @@ import Testing
         }
     }
 
+    /// Between the moment from which a browser hears a channel and the one in which its position is known publications may
+    /// come: they are in what it is told of the past, and are not told again.
+    @Test func whatComesWhileASubscriptionBeginsIsHeardOnce() async throws {
+        let layer = LossyLayer()
+        try await self.withClients(on: layer) { gateway in
+            for number in 1...2 { try await self.publish(number, to: "kept:1", on: layer) }
+            let (store, group) = (try #require(layer.store), try ClientChannel("kept:1").group)
+            layer.whenSomebodyComes {
+                for number in 3...5 {
+                    store.publish(.publication(.int(Int64(number))), toGroup: group, keeping: Self.kept) { _ in }
+                }
+            }
+            let lines = Lines(try await self.connect(to: gateway))
+            try await lines.say(#"{"id":2,"subscribe":{"channel":"kept:1","recover":true,"offset":1}}"#)
+            let reply = try await lines.reply(2)
+            #expect(reply["subscribe"]?["recovered"]?.bool == true)
+            lines.recovered(reply)
+            try await self.publish(6, to: "kept:1", on: layer)
+            try await lines.hear(5)
+            #expect(lines.heard == [2, 3, 4, 5, 6])
+        }
+    }
+
     @Test func aGapIsClosedBeforeAnybodyNotices() async throws {
         let layer = LossyLayer()
         try await self.withClients(on: layer) { gateway in
