@@ -6,6 +6,11 @@ extension LayerMessage {
     package static let joinType = "carillon.join"
     package static let leaveType = "carillon.leave"
 
+    package var isJoinOrLeave: Bool {
+        guard let type = self.type else { return false }
+        return type == Self.joinType || type == Self.leaveType
+    }
+
     /// `{"type": "carillon.publication", "data": data}`
     ///
     /// - Parameter data: `.json` for JSON, which browsers get as text without its being taken apart, or `.bytes`.

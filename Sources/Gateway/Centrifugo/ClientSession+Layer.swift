@@ -43,13 +43,13 @@ extension ClientSession {
                 return
             }
             if let error { return self.resume(self.machine.opened(opening, .failure(error), now: 0)) }
-            var form = self.transport.form
+            var form = self.transport.form.union(opening.form)
             if opening.hearsJoinLeave { form.insert(.joinLeave) }
             shard.follow(
                 group, for: session,
                 as: Form(
                     ruleSet: self.endpoint.firstForm + opening.namespace, client: form, wire: session.form.wire),
-                isHeld: opening.wanted != .nothing, slowReaders: opening.slowReaders)
+                isHeld: opening.wanted != .nothing, filter: opening.filter, slowReaders: opening.slowReaders)
             self.prepare(opening, session)
         }
     }
@@ -111,7 +111,9 @@ extension ClientSession {
             if opening.presence != nil { self.takeBackPresence(opening) }
             return self.resume(self.machine.opened(opening, .failure(error), now: 0))
         }
-        self.resume(self.machine.opened(opening, .success(run.page), now: WallClock.seconds())) {
+        let number = opening.form.contains(.compact) ? session.context.hub.number(of: opening.channel.group) : 0
+        let (runs, now) = (session.shard.runs, WallClock.seconds())
+        self.resume(self.machine.opened(opening, .success(run.page), number: number, runs: runs, now: now)) {
             guard let page = run.page, session.isOpen, self.machine.isHere(opening.channel.text) else { return }
             let isWhole = session.shard.release(opening.channel.group, for: session, after: page.top.offset)
             if !isWhole { self.hear(.lost, in: opening.channel.group) }

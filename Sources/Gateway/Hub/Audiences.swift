@@ -10,6 +10,10 @@ final class Audience: Sendable {
         var continuity: StreamContinuity?
         /// Commands come in the group's messages.
         var hearsCommands = false
+        /// There while somebody wants patches.
+        var base: DeltaBase?
+        /// Stands for the channel's name with those who agreed to it; 0 while nobody has.
+        var number: Int64 = 0
     }
 
     let group: GroupName
@@ -28,6 +32,7 @@ final class Audiences: Sendable {
         var all: [GroupName: Audience] = [:]
         /// Those whose continuity is watched.
         var watched: [GroupName: Audience] = [:]
+        var lastNumber: Int64 = 0
     }
 
     private let state = Mutex(State())
@@ -41,10 +46,17 @@ final class Audiences: Sendable {
         self.state.withLock { state in
             let audience = state.all[list.group] ?? Audience(list.group)
             state.all[list.group] = audience
-            audience.state.withLock {
-                let place = $0.lists.firstIndex { list.form.isBefore($0.form) } ?? $0.lists.endIndex
-                $0.lists.insert(list, at: place)
+            // Never one that was another channel's: somebody may still know it by that.
+            let number = state.lastNumber &+ 1
+            let isTaken = audience.state.withLock { state in
+                let place = state.lists.firstIndex { list.form.isBefore($0.form) } ?? state.lists.endIndex
+                state.lists.insert(list, at: place)
+                if list.form.client.contains(.delta), state.base == nil { state.base = DeltaBase() }
+                guard list.form.client.contains(.compact), state.number == 0 else { return false }
+                state.number = number
+                return true
             }
+            if isTaken { state.lastNumber = number }
         }
     }
 
@@ -53,6 +65,7 @@ final class Audiences: Sendable {
             guard let audience = state.all[list.group] else { return }
             let isEmpty = audience.state.withLock {
                 $0.lists.removeAll { $0 === list }
+                if !$0.lists.contains(where: { $0.form.client.contains(.delta) }) { $0.base = nil }
                 return $0.lists.isEmpty
             }
             guard isEmpty else { return }

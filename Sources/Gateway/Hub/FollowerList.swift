@@ -53,12 +53,16 @@ final class FollowerList: @unchecked Sendable {
     let group: GroupName
     let form: Form
     let inbox: ShardInbox
+    /// Which publications its followers want; `nil` for all.
+    let filter: TagsFilter?
     /// What becomes of publications that a follower does not read. With any but the usual, all followers are shared.
     let slowReaders: ChannelOptions.SlowReaders
 
     /// `nil` marks one who left during a pass.
     private(set) var solo: ContiguousArray<Session?> = []
     private(set) var shared: ContiguousArray<Session> = []
+    /// Of a list that gets patches: who has not had a publication yet, which the next patch could be for.
+    private(set) var fresh: ContiguousArray<Session> = []
     /// Those who are still being told what was before.
     private(set) var joining: [Joiner] = []
     /// Of the newest publication that was sent, where the group has a stream.
@@ -77,15 +81,21 @@ final class FollowerList: @unchecked Sendable {
         let end: Int
     }
 
-    init(group: GroupName, form: Form, inbox: ShardInbox, slowReaders: ChannelOptions.SlowReaders = .disconnect) {
+    init(
+        group: GroupName, form: Form, inbox: ShardInbox, filter: TagsFilter? = nil,
+        slowReaders: ChannelOptions.SlowReaders = .disconnect
+    ) {
+        self.filter = filter
         self.slowReaders = slowReaders
         self.group = group
         self.form = form
         self.inbox = inbox
     }
 
-    var isEmpty: Bool { self.shared.isEmpty && self.solo.count == self.gone && self.joining.isEmpty }
-    var count: Int { self.shared.count &+ self.solo.count &- self.gone &+ self.joining.count }
+    var isEmpty: Bool { self.count == 0 }
+    var count: Int {
+        self.shared.count &+ self.solo.count &- self.gone &+ self.joining.count &+ self.fresh.count
+    }
 
     /// - Parameter key: what newer publications replace older ones by.
     func yielding(_ key: String) -> OutboundQueue.Yielding {
@@ -105,13 +115,28 @@ final class FollowerList: @unchecked Sendable {
 
     // MARK: Members
 
+    /// - Parameter isShared: it follows several groups; who gets patches is always told one by one.
     func add(_ session: Session, shared isShared: Bool) -> Membership {
+        if self.form.client.contains(.delta) {
+            self.fresh.append(session)
+            return Membership(list: self, index: self.fresh.count &- 1, isShared: true, isFresh: true)
+        }
         if isShared || self.slowReaders != .disconnect {
             self.shared.append(session)
             return Membership(list: self, index: self.shared.count &- 1, isShared: true)
         }
         self.solo.append(session)
         return Membership(list: self, index: self.solo.count &- 1, isShared: false)
+    }
+
+    /// The fresh ones have had a publication.
+    func endFreshness() {
+        guard !self.fresh.isEmpty else { return }
+        for session in self.fresh {
+            self.shared.append(session)
+            session.moved(in: self, to: self.shared.count &- 1)
+        }
+        self.fresh.removeAll()
     }
 
     /// Takes in a session that is to hear what comes from now on, but later.
@@ -125,6 +150,10 @@ final class FollowerList: @unchecked Sendable {
         let index = membership.index
         if let joiner = membership.joiner {
             self.joining.removeAll { $0 === joiner }
+        } else if membership.isFresh {
+            guard index < self.fresh.count, let last = self.fresh.popLast(), index < self.fresh.count else { return }
+            self.fresh[index] = last
+            last.moved(in: self, to: index, isFresh: true)
         } else if membership.isShared {
             guard index < self.shared.count, let last = self.shared.popLast(), index < self.shared.count else { return }
             self.shared[index] = last
@@ -186,7 +215,9 @@ final class FollowerList: @unchecked Sendable {
     }
 
     /// Everybody, for the rare message that sends browsers away.
-    func everybody() -> [Session] { self.solo.compactMap { $0 } + self.shared + self.joining.map(\.session) }
+    func everybody() -> [Session] {
+        self.solo.compactMap { $0 } + self.shared + self.fresh + self.joining.map(\.session)
+    }
 
     private func closeGaps() {
         self.solo.removeAll { $0 == nil }
@@ -200,6 +231,8 @@ struct Membership {
     let list: FollowerList
     var index: Int
     let isShared: Bool
+    /// It has not had a publication yet that a patch could be for.
+    var isFresh = false
     /// While it has no place there yet.
     var joiner: Joiner?
 }

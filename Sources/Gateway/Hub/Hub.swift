@@ -87,43 +87,90 @@ package final class Hub: GroupFeedListener {
         self.metrics.publications.increment()
         // Told also where nobody is watched yet: who is just joining holds what comes, and must know what it has read already.
         let place = message.type == LayerMessage.publicationType ? message.position : nil
-        var lists: ContiguousArray<FollowerList> = []
+        let offset = place?.offset ?? 0
+        var unordered: Audience.State?
         let reads = audience.state.withLock { state -> [StreamPosition] in
             if state.hearsCommands, let notice = ChannelNotice(message) {
                 for list in state.lists { list.inbox.put(Delivery(list: list, frame: .notice(notice))) }
                 return []
             }
             guard state.continuity != nil, let place else {
-                lists = state.lists
+                if state.base == nil {
+                    unordered = state
+                } else {
+                    self.deliver(message, offset: offset, to: &state, in: group)
+                }
                 return []
             }
-            return self.perform(state.continuity?.arrived(message, at: place) ?? [], state.lists, group)
+            let actions = state.continuity?.arrived(message, at: place) ?? []
+            return self.perform(actions, &state, group)
         }
-        if !lists.isEmpty { self.deliver(message, offset: place?.offset ?? 0, to: lists, in: group) }
+        if var unordered { self.deliver(message, offset: offset, to: &unordered, in: group) }
         for since in reads { self.repair(audience, since: since) }
     }
 
     private func deliver(
-        _ message: LayerMessage, offset: UInt64, to lists: ContiguousArray<FollowerList>, in group: GroupName
+        _ message: LayerMessage, offset: UInt64, to audience: inout Audience.State, in group: GroupName
     ) {
-        guard let first = lists.first else { return }
+        guard let first = audience.lists.first else { return }
+        let number = audience.number
+        let step = self.advance(&audience, with: message)
         var form = first.form
-        var outcome = self.outcome(for: message, in: group, by: form)
+        var outcome = self.outcome(for: message, in: group, by: form, number: number)
         var frame = self.frames.frame(for: outcome, on: form.wire)
+        var patch = step.flatMap { self.patch($0, in: group, as: form, number: number) }
+        var tags: [String: String]?
         self.noteDrop(outcome, message, group)
-        for list in lists {
+        for list in audience.lists {
             if !list.form.isSame(as: form) {
                 if !list.form.hasSameOutcome(as: form) {
-                    outcome = self.outcome(for: message, in: group, by: list.form)
+                    outcome = self.outcome(for: message, in: group, by: list.form, number: number)
                     self.noteDrop(outcome, message, group)
                 }
                 form = list.form
                 frame = self.frames.frame(for: outcome, on: form.wire)
+                patch = step.flatMap { self.patch($0, in: group, as: form, number: number) }
             }
             guard let frame else { continue }
+            if let filter = list.filter, !message.isJoinOrLeave {
+                let known = tags ?? message.publicationTags
+                tags = known
+                guard filter.matches(known) else {
+                    if offset > 0 { list.inbox.put(Delivery(list: list, frame: .bytes(ByteBuffer()), offset: offset)) }
+                    continue
+                }
+            }
             let key = list.slowReaders == .disconnect ? nil : self.key(of: message, by: list.form)
-            list.inbox.put(Delivery(list: list, frame: frame, offset: offset, key: key))
+            list.inbox.put(
+                Delivery(list: list, frame: frame, offset: offset, key: key, patch: patch, isBase: step != nil))
         }
+    }
+
+    /// A publication beside the one before it.
+    private struct DeltaStep {
+        let push: ChannelPush
+        let publication: ClientPublication
+        let step: DeltaBase.Step
+    }
+
+    /// Makes a publication what the next patch is for, where somebody wants patches; `nil` for what is no publication.
+    private func advance(_ audience: inout Audience.State, with message: LayerMessage) -> DeltaStep? {
+        guard audience.base != nil, !message.isJoinOrLeave,
+            let first = audience.lists.first(where: { $0.form.client.contains(.delta) }),
+            let push = self.push(of: first.form),
+            let publication = try? ClientPublication(message, dataKey: push.dataKey),
+            let step = audience.base?.advance(to: publication.data, isWanted: push.wantsPatch(of: message))
+        else { return nil }
+        return DeltaStep(push: push, publication: publication, step: step)
+    }
+
+    /// The frame of a patch for those of a form who take patches; `nil` where they get the publication whole.
+    private func patch(_ delta: DeltaStep, in group: GroupName, as form: Form, number: Int64) -> ByteBuffer? {
+        guard form.client.contains(.delta), let patch = delta.step.patch(form.client.codec) else { return nil }
+        let outcome = delta.push.outcome(
+            for: delta.publication, patch: patch, in: group, as: form.client, number: number)
+        guard case .bytes(let bytes)? = self.frames.frame(for: outcome, on: form.wire) else { return nil }
+        return bytes
     }
 
     // MARK: Streams
@@ -195,26 +242,26 @@ package final class Hub: GroupFeedListener {
             guard var continuity = state.continuity else { return [] }
             let actions = body(&continuity)
             state.continuity = continuity
-            return self.perform(actions, state.lists, audience.group)
+            return self.perform(actions, &state, audience.group)
         }
         for since in reads { self.repair(audience, since: since) }
     }
 
     /// - Returns: what is to be read, once the lock is free.
     private func perform(
-        _ actions: [StreamContinuity.Action], _ lists: ContiguousArray<FollowerList>, _ group: GroupName
+        _ actions: [StreamContinuity.Action], _ audience: inout Audience.State, _ group: GroupName
     ) -> [StreamPosition] {
         var reads: [StreamPosition] = []
         for action in actions {
             switch action {
             case .handOn(let publications):
-                for each in publications { self.deliver(each.message, offset: each.offset, to: lists, in: group) }
+                for each in publications { self.deliver(each.message, offset: each.offset, to: &audience, in: group) }
             case .read(let since): reads.append(since)
             case .tellLost:
                 self.metrics.lostStreams.increment()
                 self.log.log(
                     .warning, "Publications were missed and cannot be had again", metadata: [LogKey.group: "\(group)"])
-                for list in lists { list.inbox.put(Delivery(list: list, frame: .notice(.lost))) }
+                for list in audience.lists { list.inbox.put(Delivery(list: list, frame: .notice(.lost))) }
             }
         }
         return reads
@@ -246,12 +293,20 @@ package final class Hub: GroupFeedListener {
     /// Pairs of a browser and a group it follows in this process.
     package var subscriptionCount: Int { self.audiences.subscriptions.load(ordering: .relaxed) }
 
-    private func outcome(for message: LayerMessage, in group: GroupName, by form: Form) -> RuleOutcome {
+    private func outcome(for message: LayerMessage, in group: GroupName, by form: Form, number: Int64) -> RuleOutcome {
         if self.ruleSets.indices.contains(form.ruleSet) { return self.ruleSets[form.ruleSet].outcome(for: message) }
-        let push = form.ruleSet - self.ruleSets.count
-        guard self.pushes.indices.contains(push) else { return .drop(.noRule) }
-        return self.pushes[push].outcome(for: message, in: group, as: form.client)
+        guard let push = self.push(of: form) else { return .drop(.noRule) }
+        return push.outcome(for: message, in: group, as: form.client, number: number)
     }
+
+    /// Of a namespace.
+    private func push(of form: Form) -> ChannelPush? {
+        let push = form.ruleSet - self.ruleSets.count
+        return self.pushes.indices.contains(push) ? self.pushes[push] : nil
+    }
+
+    /// The number that stands for a channel with those who agreed to it; 0 while nobody follows it so.
+    func number(of group: GroupName) -> Int64 { self.audiences[group]?.state.withLock { $0.number } ?? 0 }
 
     /// The message of a connection that is to be the only one of its user.
     static func replacement(by client: String) -> LayerMessage {
@@ -260,8 +315,7 @@ package final class Hub: GroupFeedListener {
 
     /// What a newer publication replaces this one by; `nil` for what is none.
     private func key(of message: LayerMessage, by form: Form) -> String? {
-        let push = form.ruleSet - self.ruleSets.count
-        return self.pushes.indices.contains(push) ? self.pushes[push].key(of: message) : nil
+        self.push(of: form)?.key(of: message)
     }
 
     private func noteDrop(_ outcome: RuleOutcome, _ message: LayerMessage, _ group: GroupName) {

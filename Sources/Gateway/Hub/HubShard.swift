@@ -29,6 +29,9 @@ package final class HubShard: @unchecked Sendable {
     /// For the sessions of this loop alone, so that a bomb on another loop keeps nobody here waiting.
     private(set) lazy var inflater = Inflater()
 
+    /// What was missed, as it was written for those who came back.
+    let runs = WrittenRuns()
+
     private var inboxBox: ShardInbox?
     private var arrived: ContiguousArray<Delivery> = []
     private var queued: CircularBuffer<FollowerList> = .init(initialCapacity: 16)
@@ -167,10 +170,12 @@ package final class HubShard: @unchecked Sendable {
     /// Lets a session that has entered hear one more group, which is acquired for it. Its first group it follows solo; with
     /// a second one it is shared, and remains it.
     ///
-    /// - Parameter isHeld: what comes is kept for it until `release`.
+    /// - Parameters:
+    ///   - isHeld: what comes is kept for it until `release`.
+    ///   - filter: which of its publications; `nil` for all.
     func follow(
         _ group: GroupName, for session: Session, as form: Form, isHeld: Bool = false,
-        slowReaders: ChannelOptions.SlowReaders = .disconnect
+        filter: TagsFilter? = nil, slowReaders: ChannelOptions.SlowReaders = .disconnect
     ) {
         self.makeShared(session)
         // What was on its way to it may have been too much for it.
@@ -178,7 +183,7 @@ package final class HubShard: @unchecked Sendable {
             self.release([group])
             return
         }
-        guard let list = self.list(of: group, as: form, slowReaders) else { return }
+        guard let list = self.list(of: group, as: form, filter, slowReaders) else { return }
         let membership = isHeld ? list.join(session) : list.add(session, shared: !session.memberships.isEmpty)
         session.memberships.append(membership)
         self.audiences.subscriptions.wrappingAdd(1, ordering: .relaxed)
@@ -190,7 +195,7 @@ package final class HubShard: @unchecked Sendable {
     func release(_ group: GroupName, for session: Session, after top: UInt64) -> Bool {
         guard let joiner = session.memberships.last(where: { $0.list.group == group })?.joiner else { return true }
         guard let kept = joiner.release(after: top) else { return false }
-        for bytes in kept { session.send(bytes) }
+        for bytes in kept where bytes.readableBytes > 0 { session.send(bytes) }
         self.seatIfReady(joiner, group)
         return true
     }
@@ -219,11 +224,14 @@ package final class HubShard: @unchecked Sendable {
     }
 
     private func list(
-        of group: GroupName, as form: Form, _ slowReaders: ChannelOptions.SlowReaders = .disconnect
+        of group: GroupName, as form: Form, _ filter: TagsFilter? = nil,
+        _ slowReaders: ChannelOptions.SlowReaders = .disconnect
     ) -> FollowerList? {
         guard let inbox = self.inboxBox, let entry = self.groups[group] else { return nil }
-        if let known = entry.lists.first(where: { $0.form.isSame(as: form) }) { return known }
-        let list = FollowerList(group: group, form: form, inbox: inbox, slowReaders: slowReaders)
+        if let known = entry.lists.first(where: { $0.form.isSame(as: form) && $0.filter == filter }) {
+            return known
+        }
+        let list = FollowerList(group: group, form: form, inbox: inbox, filter: filter, slowReaders: slowReaders)
         entry.lists.append(list)
         self.audiences.add(list)
         return list
@@ -282,6 +290,9 @@ package final class HubShard: @unchecked Sendable {
         for delivery in self.arrived {
             let list = delivery.list
             switch delivery.frame {
+            case .bytes(let bytes) where bytes.readableBytes == 0:
+                list.lastOffset = delivery.offset
+                if !list.joining.isEmpty { self.hold(bytes, delivery.offset, list) }
             case .bytes(let bytes):
                 list.join(bytes)
                 if !list.isQueued, list.hasWork {
@@ -294,8 +305,11 @@ package final class HubShard: @unchecked Sendable {
                         self.staged.append(session)
                     }
                 } else {
-                    for session in list.shared where session.stage(bytes) { self.staged.append(session) }
+                    let patched = delivery.patch ?? bytes
+                    for session in list.shared where session.stage(patched) { self.staged.append(session) }
                 }
+                for session in list.fresh where session.stage(bytes) { self.staged.append(session) }
+                if delivery.isBase { list.endFreshness() }
                 if delivery.offset > 0 { list.lastOffset = delivery.offset }
                 if !list.joining.isEmpty { self.hold(bytes, delivery.offset, list) }
             case .close(let code, let reason):
@@ -317,7 +331,7 @@ package final class HubShard: @unchecked Sendable {
     /// Keeps what arrives for those who still have to hear what was before, or sends it to who has.
     private func hold(_ bytes: ByteBuffer, _ offset: UInt64, _ list: FollowerList) {
         for joiner in list.joining {
-            if joiner.takes(bytes, offset) {
+            if joiner.takes(bytes, offset), bytes.readableBytes > 0 {
                 joiner.session.flushStaged()
                 joiner.session.send(bytes)
             }
@@ -367,6 +381,7 @@ package final class HubShard: @unchecked Sendable {
         guard !self.isPaused else { return }
         self.now &+= 1
         self.everySecond?()
+        self.runs.secondPassed()
         for session in self.wheel.tick() { session.timeIsUp() }
         for connection in self.handshakes.tick() { connection.timeIsUp() }
     }

@@ -4,11 +4,16 @@ import Synchronization
 /// One frame for one list of followers.
 struct Delivery: Sendable {
     let list: FollowerList
+    /// No bytes for a publication that the list's filter leaves out: its offset is all that there is of it.
     let frame: Frame
     /// Of a publication that stands in a stream; 0 for all else.
     var offset: UInt64 = 0
     /// What a newer one replaces it by while it waits; where slow readers get the newest alone.
     var key: String?
+    /// For those of a list that gets patches who have what the patch is for; `nil` when they get the frame, too.
+    var patch: ByteBuffer?
+    /// The frame is what the next patch will be for.
+    var isBase = false
 }
 
 /// Where other threads put deliveries for one event loop. The loop is woken by the first one only, so that whatever

@@ -401,9 +401,10 @@ final class Session: WheelEntry {
     }
 
     /// A neighbour left `list` and this session took its place.
-    func moved(in list: FollowerList, to index: Int) {
+    func moved(in list: FollowerList, to index: Int, isFresh: Bool = false) {
         for place in self.memberships.indices where self.memberships[place].list === list {
             self.memberships[place].index = index
+            self.memberships[place].isFresh = isFresh
         }
     }
 

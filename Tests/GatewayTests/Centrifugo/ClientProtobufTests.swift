@@ -12,17 +12,13 @@ import Testing
 /// JSON turns into messages: the names of the fields are the same, and their numbers the schema's.
 @Suite struct ClientProtobufTests {
     /// The message that a line of JSON stands for, behind its length.
-    private static func frame(_ json: String) throws -> [UInt8] {
+    static func frame(_ json: String) throws -> [UInt8] {
         var options = JSONDecodingOptions()
         options.ignoreUnknownFields = true
-        let command = try WireCommand(jsonString: json, options: options)
-        let bytes: [UInt8] = try command.serializedBytes()
-        var frame = ByteBuffer()
-        frame.writeVarint(UInt64(bytes.count))
-        return [UInt8](buffer: frame) + bytes
+        return try ProtobufBrowser.frame(WireCommand(jsonString: json, options: options))
     }
 
-    private static let lines = [
+    static let lines = [
         "{}", #"{"id":1,"connect":{"token":"a.b.c","name":"js","version":"1","headers":{"X-A":"b"}}}"#,
         #"{"id":1,"connect":{"subs":{"a":{"recover":true,"offset":"9007199254740993","epoch":"e"},"b":{}}}}"#,
         #"{"id":2,"subscribe":{"channel":"chat:7","recover":true,"epoch":"hXkq","offset":3,"flag":3}}"#,

@@ -8,6 +8,7 @@ import Testing
 /// A connection of the protocol, and what it did as one text per action.
 struct ProtocolLine {
     var machine: ClientProtocol
+    private let runs = WrittenRuns()
 
     init(isUnidirectional: Bool = false, _ change: (inout ClientProtocol.Rules) -> Void = { _ in }) {
         var rules = ClientProtocol.Rules()
@@ -77,7 +78,7 @@ struct ProtocolLine {
     {
         let opening = try #require(self.openings.first)
         self.openings.removeFirst()
-        return self.done(self.machine.opened(opening, result, now: now))
+        return self.done(self.machine.opened(opening, result, runs: self.runs, now: now))
     }
 
     /// Says that a subscription has begun, after asking for it.

@@ -1,4 +1,7 @@
 import ChannelLayer
+import ClientWire
+import NIOCore
+import SwiftProtobuf
 import Testing
 
 @testable import Gateway
@@ -54,6 +57,61 @@ import Testing
                     + #""publications":[{"data":4,"offset":4},{"data":5,"offset":5}],"recovered":true,"#
                     + #""was_recovering":true}}"#, "join kept:1 ",
             ])
+    }
+
+    /// Who missed the same is told what was written for the first one, in JSON and in Protobuf.
+    @Test(arguments: [ClientCodec.json, .protobuf], [ClientForm(), .delta])
+    func whatManyMissedIsWrittenOnce(codec: ClientCodec, form: ClientForm) throws {
+        let runs = WrittenRuns()
+        var made = 0
+        func written(_ offsets: ClosedRange<UInt64>, epoch: String = "e") throws -> WrittenPublications {
+            let page = ProtocolLine.page(offsets, top: offsets.upperBound, epoch: epoch)
+            let channel = try ClientChannel("kept:1")
+            let run = try #require(WrittenRuns.Run(page.publications, of: channel, epoch, codec, form))
+            return runs.written(run) {
+                made += 1
+                return page.publications.compactMap { try? ClientPublication($0.message, dataKey: nil) }
+            }
+        }
+        let first = try written(4...9)
+        #expect(try written(4...9) == first && made == 1)
+        #expect(try written(4...10) != first && made == 2)
+        _ = try written(4...9, epoch: "f")
+        #expect(made == 3)
+        // What was asked for within the last second remains, and then it goes.
+        runs.secondPassed()
+        _ = try written(4...9)
+        #expect(made == 3)
+        runs.secondPassed()
+        runs.secondPassed()
+        _ = try written(4...9)
+        #expect(made == 4)
+    }
+
+    @Test(arguments: [ClientCodec.json, .protobuf]) func whatIsWrittenOnceSaysTheSame(codec: ClientCodec) throws {
+        let page = ProtocolLine.page(4...9, top: 9)
+        let publications = page.publications.compactMap { try? ClientPublication($0.message, dataKey: nil) }
+        func reply(_ change: (inout ClientSubscribed) -> Void) throws -> [UInt8] {
+            var subscribed = ClientSubscribed()
+            subscribed.isRecovered = true
+            subscribed.number = 7
+            change(&subscribed)
+            var connected = ClientConnected(client: "c")
+            connected.subscriptions = ["kept:1": subscribed]
+            var frame = ByteBuffer()
+            codec.write(ClientReply(1, .connect(connected)), to: &frame)
+            codec.write(ClientReply(2, .subscribe(subscribed)), to: &frame)
+            guard codec == .protobuf else { return [UInt8](buffer: frame) }
+            // Fields may stand in any order; written anew they have one.
+            var same: [UInt8] = []
+            while let length = frame.readVarint(), let message = frame.readBytes(length: Int(length)) {
+                same += try WireReply(serializedBytes: message).serializedBytes() as [UInt8]
+            }
+            return same
+        }
+        let plain = try reply { $0.publications = publications }
+        #expect(try reply { $0.written = WrittenPublications(publications, codec) } == plain)
+        #expect(plain.count > 100)
     }
 
     @Test func whoCannotIsToldWhereTheStreamIs() throws {

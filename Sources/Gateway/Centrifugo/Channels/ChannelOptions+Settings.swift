@@ -94,6 +94,9 @@ extension ChannelOptions {
             "delta_publish", \.deltaPublish, "Deltas are made for every publication, not only where they are asked for."
         ),
         Self.flag("allow_tags_filter", \.allowTagsFilter, "Browsers may choose publications by their tags."),
+        Self.flag(
+            "allow_channel_compaction", \.allowChannelCompaction,
+            "A number stands for the channel's name in pushes, for browsers that can do with it."),
         Key(
             "slow_readers", \.slowReaders, of: Self.defaults, .oneOf,
             "What becomes of a browser that reads too slowly: closed with 3008; of what waits the newest alone is sent, one of each `conflate_key`; or the oldest of it is dropped."

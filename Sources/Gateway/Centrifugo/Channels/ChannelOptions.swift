@@ -47,6 +47,8 @@ package struct ChannelOptions: Sendable, Hashable {
     /// Deltas are made for every publication, asked or not.
     package var deltaPublish = false
     package var allowTagsFilter = false
+    /// A number may stand for a channel's name in pushes.
+    package var allowChannelCompaction = false
     package var slowReaders = SlowReaders.disconnect
     /// The key of an object that publications replace each other by, for `conflate`.
     package var conflateKey: String?

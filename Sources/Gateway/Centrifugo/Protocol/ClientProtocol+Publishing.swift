@@ -34,18 +34,8 @@ extension ChannelOptions.PublicationFormat {
         switch self {
         case .any: data
         case .binary: data ?? .bytes(.init())
-        case .json: data.flatMap { $0.text == nil ? nil : $0 }
-        case .jsonObject: data.flatMap { $0.text?.isObject == true ? $0 : nil }
-        }
-    }
-}
-
-extension ClientData {
-    /// The JSON text that it is.
-    fileprivate var text: JSONText? {
-        switch self {
-        case .json(let text): text
-        case .bytes(let bytes): try? JSONText(validating: bytes)
+        case .json: data.flatMap { $0.jsonText == nil ? nil : $0 }
+        case .jsonObject: data.flatMap { $0.jsonText?.isObject == true ? $0 : nil }
         }
     }
 }

@@ -12,7 +12,11 @@ extension ClientProtocol {
         case .success(let found):
             guard request.kind == 0 else { return self.refuse(id, .permissionDenied) }
             guard request.delta.isEmpty || request.delta == "fossil" else { return self.disconnect(.badRequest) }
-            guard request.filter == nil else { return self.refuse(id, .badRequest) }
+            if let filter = request.filter {
+                guard found.options.allowTagsFilter, (try? TagsFilter(filter)) != nil else {
+                    return self.refuse(id, .badRequest)
+                }
+            }
             switch found.options.subscribeDecision(
                 to: found.channel.text, by: self.asker(of: request.channel), hasToken: !request.token.isEmpty)
             {
@@ -55,10 +59,20 @@ extension ClientProtocol {
     ) -> [Action] {
         let wishes = SubscriptionWishes(
             positioning: request.wantsPositioning, recovery: request.wantsRecovery, joinLeave: request.wantsJoinLeave,
+            form: Self.form(request, found.options), filter: request.filter.flatMap { try? TagsFilter($0) },
             since: request.since.recovers ? request.since.position : nil,
             rejectsUnrecovered: request.rejectsUnrecovered)
         self.pending = .subscribing(id: id)
         return [self.begin(found, .command(id: id), grant, wishes, now: now)]
+    }
+
+    private static func form(_ request: ClientCommand.Subscribe, _ options: ChannelOptions) -> ClientForm {
+        var form: ClientForm = []
+        // Who leaves publications out, or may lose some, lacks what the patches are for.
+        let hearsAll = request.filter == nil && options.slowReaders == .disconnect
+        if request.delta == "fossil", options.allowedDeltaTypes.contains(.fossil), hearsAll { form.insert(.delta) }
+        if request.takesNumbers, options.allowChannelCompaction { form.insert(.compact) }
+        return form
     }
 
     // MARK: Beginning
@@ -85,6 +99,7 @@ extension ClientProtocol {
             state: .opening(purpose), isServerSide: isServerSide, info: grant.info, data: grant.data,
             expires: grant.expires, isPositioned: isPositioned, isRecoverable: isRecoverable,
             hearsJoinLeave: options.joinLeave && (options.forcePushJoinLeave || wishes.joinLeave),
+            form: wishes.form, filter: wishes.filter,
             since: wishes.since, rejectsUnrecovered: wishes.rejectsUnrecovered)
         self.subscriptions[found.channel.text] = subscription
         if grant.expires != nil { self.setDeadline() }
@@ -92,7 +107,7 @@ extension ClientProtocol {
             ClientOpening(
                 channel: found.channel, namespace: found.namespace, serial: subscription.serial,
                 wanted: subscription.opening, hearsJoinLeave: subscription.hearsJoinLeave,
-                slowReaders: options.slowReaders,
+                form: wishes.form, filter: wishes.filter, slowReaders: options.slowReaders,
                 presence: options.presence ? self.info(in: found.channel.text) : nil))
     }
 
@@ -108,9 +123,12 @@ extension ClientProtocol {
     ///
     /// - Parameters:
     ///   - result: what was wanted of the stream; `nil` for nothing. With an error nothing is heard.
+    ///   - number: what stands for the channel with those who agreed to it.
+    ///   - runs: what others are told who missed the same.
     ///   - now: seconds since 1970.
     mutating func opened(
-        _ opening: ClientOpening, _ result: Result<HistoryPage?, LayerError>, now: Int64
+        _ opening: ClientOpening, _ result: Result<HistoryPage?, LayerError>, number: Int64 = 0,
+        runs: WrittenRuns? = nil, now: Int64
     ) -> [Action] {
         let name = opening.channel.text
         guard self.awaits(opening), var subscription = self.subscriptions[name],
@@ -118,8 +136,10 @@ extension ClientProtocol {
         else { return [] }
         guard case .success(let page) = result else { return self.failed(name, purpose) }
         let wasRecovering = subscription.since != nil
-        let subscribed = subscription.subscribed(
-            page, ttl: Self.ttl(subscription.expires, now: now), wasRecovering: wasRecovering)
+        var subscribed = subscription.subscribed(
+            page, ttl: Self.ttl(subscription.expires, now: now), wasRecovering: wasRecovering,
+            codec: self.transport.form.codec, runs: purpose == .server ? nil : runs)
+        if subscription.form.contains(.compact) { subscribed.number = number }
         if case .command(let id) = purpose, wasRecovering, !subscribed.isRecovered, subscription.rejectsUnrecovered {
             self.takeSubscribing()
             self.forget(name)

@@ -33,6 +33,10 @@ struct ClientSubscription: Equatable {
     let isPositioned: Bool
     let isRecoverable: Bool
     let hearsJoinLeave: Bool
+    /// Patches, and a number for the name.
+    let form: ClientForm
+    /// Which publications it wants; `nil` for all.
+    let filter: TagsFilter?
     /// What it has of the stream and wants to go on from.
     let since: StreamPosition?
     let rejectsUnrecovered: Bool
@@ -45,6 +49,8 @@ struct SubscriptionWishes: Equatable {
     var positioning = false
     var recovery = false
     var joinLeave = false
+    var form: ClientForm = []
+    var filter: TagsFilter?
     var since: StreamPosition?
     var rejectsUnrecovered = false
 }
@@ -64,6 +70,8 @@ struct ClientOpening: Equatable {
     let serial: UInt64
     let wanted: Wanted
     let hearsJoinLeave: Bool
+    var form: ClientForm = []
+    var filter: TagsFilter?
     var slowReaders = ChannelOptions.SlowReaders.disconnect
     /// Told to who asks who is there; `nil` where nobody does.
     let presence: ClientInfo?
@@ -84,11 +92,16 @@ extension ClientSubscription {
     /// - Parameters:
     ///   - page: what `opening` asked for; `nil` for nothing.
     ///   - wasRecovering: it asked for what it missed.
-    func subscribed(_ page: HistoryPage?, ttl: UInt32?, wasRecovering: Bool) -> ClientSubscribed {
+    ///   - codec: for which patches are made.
+    ///   - runs: what others are told who missed the same; `nil` where publications are told one by one.
+    func subscribed(
+        _ page: HistoryPage?, ttl: UInt32?, wasRecovering: Bool, codec: ClientCodec, runs: WrittenRuns?
+    ) -> ClientSubscribed {
         var subscribed = ClientSubscribed()
         subscribed.ttl = ttl
         subscribed.data = self.data
         subscribed.wasRecovering = wasRecovering
+        subscribed.isDelta = self.form.contains(.delta)
         guard let page else { return subscribed }
         subscribed.isPositioned = self.isPositioned
         subscribed.isRecoverable = self.isRecoverable
@@ -100,14 +113,26 @@ extension ClientSubscription {
         case .newest: recovery = Recovery(newestOf: page, since: self.since)
         }
         subscribed.isRecovered = recovery.isComplete
-        subscribed.publications = recovery.publications.compactMap {
-            try? ClientPublication($0.message, dataKey: self.options.dataKey)
+        let run = WrittenRuns.Run(recovery.publications, of: self.channel, page.top.epoch, codec, self.form)
+        if let runs, let run, self.filter == nil {
+            subscribed.written = runs.written(run) { self.publications(recovery, codec) }
+        } else {
+            subscribed.publications = self.publications(recovery, codec)
         }
         if recovery.isComplete, case .publications(let since) = self.opening {
             // The SDK goes on from there by itself, publication by publication.
             subscribed.position = StreamPosition(offset: since.offset, epoch: page.top.epoch)
         }
         return subscribed
+    }
+
+    /// Those of what was missed that the subscriber wants, as it wants them.
+    private func publications(_ recovery: Recovery, _ codec: ClientCodec) -> [ClientPublication] {
+        var publications = recovery.publications.compactMap {
+            try? ClientPublication($0.message, dataKey: self.options.dataKey)
+        }
+        if let filter { publications.removeAll { !filter.matches($0.tags) } }
+        return self.form.contains(.delta) ? publications.asPatches(codec) : publications
     }
 }
 

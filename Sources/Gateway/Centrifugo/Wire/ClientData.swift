@@ -43,6 +43,24 @@ enum ClientData: Hashable, Sendable {
         return text
     }
 
+    /// The JSON text that it is; bytes may be one, too.
+    var jsonText: JSONText? {
+        switch self {
+        case .json(let text): text
+        case .bytes(let bytes): try? JSONText(validating: bytes)
+        }
+    }
+
+    /// JSON in a text of JSON: what whoever takes patches in JSON gets, patch or not.
+    var quoted: ClientData { Self.quoted(self.jsonText == nil ? self.json : self.bytes) }
+
+    /// Bytes that are UTF-8 as a text of JSON.
+    static func quoted(_ bytes: ByteBuffer) -> ClientData {
+        var text = ByteBuffer()
+        text.writeJSONString(String(buffer: bytes))
+        return .json(JSONText(unchecked: text))
+    }
+
     /// The bytes of JSON text, or those that they are.
     var bytes: ByteBuffer {
         switch self {

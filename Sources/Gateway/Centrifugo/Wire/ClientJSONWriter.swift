@@ -45,6 +45,10 @@ struct ClientJSONWriter {
         _ key: StaticString, _ elements: [Element], _ body: (inout Self, Element) -> Void
     ) {
         self.key(key)
+        self.array(elements, body)
+    }
+
+    private mutating func array<Element>(_ elements: [Element], _ body: (inout Self, Element) -> Void) {
         self.buffer.writeInteger(UInt8(ascii: "["))
         self.isFirst = true
         for element in elements {
@@ -53,6 +57,19 @@ struct ClientJSONWriter {
         }
         self.buffer.writeInteger(UInt8(ascii: "]"))
         self.isFirst = false
+    }
+
+    /// An array of objects by itself, for `written`.
+    static func array<Element>(_ elements: [Element], _ body: (inout Self, Element) -> Void) -> ByteBuffer {
+        var writer = ClientJSONWriter(buffer: ByteBuffer())
+        writer.array(elements, body)
+        return writer.buffer
+    }
+
+    /// What was written before.
+    mutating func written(_ key: StaticString, _ value: ByteBuffer) {
+        self.key(key)
+        self.buffer.writeImmutableBuffer(value)
     }
 
     // MARK: Fields

@@ -38,18 +38,33 @@ struct ClientPublication: Equatable, Sendable {
         self.info = message.valueUnlessNull(under: "info").flatMap(ClientInfo.init)
         self.offset = message.value(under: "offset")?.unsigned ?? 0
         self.time = Int64(clamping: message.value(under: "time")?.unsigned ?? 0)
-        if case .map(let entries)? = message.value(under: "tags") {
-            for entry in entries {
-                guard case (.string(let key), .string(let value)) = (entry.key, entry.value) else { continue }
-                self.tags[key] = value
-            }
-        }
+        self.tags = message.publicationTags
     }
 
     /// Why a message is no publication.
     struct Fault: Error {
         let reason: DropReason
         init(_ reason: DropReason) { self.reason = reason }
+    }
+}
+
+extension LayerMessage {
+    /// What a publisher says of a publication beside its data.
+    var publicationTags: [String: String] {
+        var tags: [String: String] = [:]
+        switch self.value(under: "tags") {
+        case .map(let entries)?:
+            for entry in entries {
+                guard case (.string(let key), .string(let value)) = (entry.key, entry.value) else { continue }
+                tags[key] = value
+            }
+        case .json(let text)?:
+            for (key, value) in (try? ClientFields(text.bytes, wanted: nil))?.values ?? [:] {
+                tags[key] = value.stringValue
+            }
+        default: break
+        }
+        return tags
     }
 }
 

@@ -66,7 +66,11 @@ extension ClientJSONWriter {
         self.flag("recoverable", subscribed.isRecoverable)
         self.flag("positioned", subscribed.isPositioned)
         self.position(subscribed.position)
-        if !subscribed.publications.isEmpty { self.array("publications", subscribed.publications) { $0.write($1) } }
+        if case .json(let array)? = subscribed.written {
+            self.written("publications", array)
+        } else if !subscribed.publications.isEmpty {
+            self.array("publications", subscribed.publications) { $0.write($1) }
+        }
         self.flag("recovered", subscribed.isRecovered)
         self.flag("was_recovering", subscribed.wasRecovering)
         self.data("data", subscribed.data)

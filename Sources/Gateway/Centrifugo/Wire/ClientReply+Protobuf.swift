@@ -13,7 +13,7 @@ extension ClientReply {
             wire.error.code = error.code
             wire.error.message = error.message
             wire.error.temporary = error.isTemporary
-        case .connect(let connected): wire.connect = connected.result
+        case .connect(let connected): wire.connect = WireConnectResult(connected)
         case .subscribe(let subscribed): wire.subscribe = WireSubscribeResult(subscribed)
         case .unsubscribe: wire.unsubscribe = WireUnsubscribeResult()
         case .publish: wire.publish = WirePublishResult()
@@ -58,7 +58,7 @@ extension ClientPush {
             wire.subscribe.offset = subscribed.position?.offset ?? 0
             wire.subscribe.data = Data(subscribed.data)
         case .message(let data): wire.message.data = Data(data)
-        case .connect(let connected): wire.connect = connected.push
+        case .connect(let connected): wire.connect = WireConnect(connected)
         case .disconnect(let reason):
             wire.disconnect.code = UInt32(reason.rawValue)
             wire.disconnect.reason = reason.reason
@@ -67,6 +67,16 @@ extension ClientPush {
             wire.refresh.ttl = ttl ?? 0
         }
         return wire
+    }
+}
+
+extension [ClientPublication] {
+    /// What a `SubscribeResult` has of them, written. As unknown fields the generated code carries it over byte for byte.
+    var written: UnknownStorage {
+        var subscribed = WireSubscribeResult()
+        subscribed.publications = self.map { WirePublication($0, withData: true) }
+        // A message without fields knows none of them.
+        return (try? WireUnsubscribeResult(serializedBytes: subscribed.bytes))?.unknownFields ?? UnknownStorage()
     }
 }
 
@@ -85,38 +95,39 @@ extension SwiftProtobuf.Message {
     var bytes: [UInt8] { (try? self.serializedBytes()) ?? [] }
 }
 
-extension ClientConnected {
-    fileprivate var result: WireConnectResult {
-        var wire = WireConnectResult()
-        wire.client = self.client
-        wire.version = Self.version
-        wire.expires = self.ttl != nil
-        wire.ttl = self.ttl ?? 0
-        wire.data = Data(self.data)
-        wire.subs = self.subscriptions.mapValues(WireSubscribeResult.init)
-        wire.ping = self.ping ?? 0
-        wire.pong = self.wantsPong
-        wire.session = self.session
-        wire.node = self.node
-        wire.time = self.time ?? 0
-        return wire
-    }
+/// What a connection is told of itself: the schema has it twice, with other numbers in a reply than in a push.
+private protocol WireConnected {
+    init()
+    var client: String { get set }
+    var version: String { get set }
+    var expires: Bool { get set }
+    var ttl: UInt32 { get set }
+    var data: Data { get set }
+    var subs: [String: WireSubscribeResult] { get set }
+    var ping: UInt32 { get set }
+    var pong: Bool { get set }
+    var session: String { get set }
+    var node: String { get set }
+    var time: Int64 { get set }
+}
 
-    /// The same in a push, which has numbers of its own.
-    fileprivate var push: WireConnect {
-        var wire = WireConnect()
-        wire.client = self.client
-        wire.version = Self.version
-        wire.expires = self.ttl != nil
-        wire.ttl = self.ttl ?? 0
-        wire.data = Data(self.data)
-        wire.subs = self.subscriptions.mapValues(WireSubscribeResult.init)
-        wire.ping = self.ping ?? 0
-        wire.pong = self.wantsPong
-        wire.session = self.session
-        wire.node = self.node
-        wire.time = self.time ?? 0
-        return wire
+extension WireConnectResult: WireConnected {}
+extension WireConnect: WireConnected {}
+
+extension WireConnected {
+    fileprivate init(_ connected: ClientConnected) {
+        self.init()
+        self.client = connected.client
+        self.version = ClientConnected.version
+        self.expires = connected.ttl != nil
+        self.ttl = connected.ttl ?? 0
+        self.data = Data(connected.data)
+        self.subs = connected.subscriptions.mapValues(WireSubscribeResult.init)
+        self.ping = connected.ping ?? 0
+        self.pong = connected.wantsPong
+        self.session = connected.session
+        self.node = connected.node
+        self.time = connected.time ?? 0
     }
 }
 
@@ -130,6 +141,7 @@ extension WireSubscribeResult {
         self.epoch = subscribed.position?.epoch ?? ""
         self.offset = subscribed.position?.offset ?? 0
         self.publications = subscribed.publications.map { WirePublication($0, withData: true) }
+        if case .protobuf(let fields)? = subscribed.written { self.unknownFields = fields }
         self.recovered = subscribed.isRecovered
         self.wasRecovering = subscribed.wasRecovering
         self.data = Data(subscribed.data)

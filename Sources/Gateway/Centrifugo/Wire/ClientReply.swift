@@ -72,6 +72,8 @@ struct ClientSubscribed: Equatable, Sendable {
     var position: StreamPosition?
     /// What it missed, the oldest first.
     var publications: [ClientPublication] = []
+    /// The same in place of them, where others have missed the same and it is written already.
+    var written: WrittenPublications?
     /// They are all that it missed.
     var isRecovered = false
     /// It asked for what it missed.
