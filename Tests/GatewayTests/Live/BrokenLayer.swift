@@ -1,7 +1,7 @@
 import ChannelLayer
 import Synchronization
 
-/// A memory layer whose broker, as it were, can be lost and come back, or refuse to follow groups.
+/// A memory layer whose broker, as it were, can be lost and come back, refuse to follow groups, or take its time.
 final class BrokenLayer: ChannelLayer {
     private let real = MemoryLayer()
     private let listeners = Mutex<[any GroupFeedListener]>([])
@@ -9,6 +9,20 @@ final class BrokenLayer: ChannelLayer {
 
     /// From now on no feed can follow anything.
     func refuseToFollow() { self.refuses.store(true, ordering: .relaxed) }
+
+    /// What waits for `goOnFollowing`; `nil` while nothing has to.
+    private let held = Mutex<[@Sendable () -> Void]?>(nil)
+
+    /// From now on it is not said that a group is followed.
+    func holdFollowing() { self.held.withLock { $0 = [] } }
+
+    func goOnFollowing() {
+        let held = self.held.withLock { held in
+            defer { held = nil }
+            return held ?? []
+        }
+        for each in held { each() }
+    }
 
     /// The broker is gone; feeds hear nothing until `restore`.
     func interrupt() {
@@ -34,7 +48,11 @@ final class BrokenLayer: ChannelLayer {
             if self.layer.refuses.load(ordering: .relaxed) {
                 ready(LayerError(.unavailable, "the broker is gone"))
             } else {
-                self.real.follow(group, ready: ready)
+                let isHeld = self.layer.held.withLock { held in
+                    held?.append { self.real.follow(group, ready: ready) }
+                    return held != nil
+                }
+                if !isHeld { self.real.follow(group, ready: ready) }
             }
         }
         func unfollow(_ group: GroupName) { self.real.unfollow(group) }
