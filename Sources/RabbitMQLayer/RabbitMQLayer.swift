@@ -69,14 +69,6 @@ public final class RabbitMQLayer: ChannelLayer {
 
     // MARK: Sending
 
-    public func send(_ message: LayerMessage, to channel: ChannelName) async throws(LayerError) {
-        try await self.confirmed { self.submit(message, to: channel, completion: $0) }
-    }
-
-    public func send(_ message: LayerMessage, toGroup group: GroupName) async throws(LayerError) {
-        try await self.confirmed { self.submit(message, toGroup: group, completion: $0) }
-    }
-
     public func submit(
         _ message: LayerMessage, to channel: ChannelName, completion: (@Sendable (LayerError?) -> Void)?
     ) {
@@ -111,13 +103,6 @@ public final class RabbitMQLayer: ChannelLayer {
         }
     }
 
-    private func confirmed(
-        _ submit: (@escaping @Sendable (LayerError?) -> Void) -> Void
-    ) async throws(LayerError) {
-        let error = await withCheckedContinuation { continuation in submit { continuation.resume(returning: $0) } }
-        if let error { throw error }
-    }
-
     // MARK: Receiving
 
     public func receive(from channel: ChannelName) async throws(LayerError) -> LayerMessage {
@@ -146,7 +131,7 @@ public final class RabbitMQLayer: ChannelLayer {
     public func newChannel(prefix: String) async throws(LayerError) -> ChannelName {
         let local = self.lastID.wrappingAdd(1, ordering: .relaxed).newValue
         let name = try ChannelName("\(prefix).\(self.process)!\(String(local, radix: 36))")
-        try await self.confirmed { self.home.want(.ownQueue(prefix: prefix), by: .layer, $0) }
+        try await Self.outcome { self.home.want(.ownQueue(prefix: prefix), by: .layer, $0) }
         return name
     }
 
@@ -161,7 +146,7 @@ public final class RabbitMQLayer: ChannelLayer {
         // Entered first, so that nothing is missed from the moment the binding is there.
         try await self.home.local.groupAdd(group, channel)
         do throws(LayerError) {
-            try await self.confirmed { self.home.want(.group(group), by: .channel(channel), $0) }
+            try await Self.outcome { self.home.want(.group(group), by: .channel(channel), $0) }
         } catch {
             try await self.home.local.groupDiscard(group, channel)
             throw error

@@ -68,14 +68,6 @@ public final class RedisLayer: ChannelLayer {
 
     // MARK: Sending
 
-    public func send(_ message: LayerMessage, to channel: ChannelName) async throws(LayerError) {
-        try await self.outcome { self.submit(message, to: channel, completion: $0) }
-    }
-
-    public func send(_ message: LayerMessage, toGroup group: GroupName) async throws(LayerError) {
-        try await self.outcome { self.submit(message, toGroup: group, completion: $0) }
-    }
-
     public func submit(
         _ message: LayerMessage, to channel: ChannelName, completion: (@Sendable (LayerError?) -> Void)?
     ) {
@@ -110,13 +102,6 @@ public final class RedisLayer: ChannelLayer {
         }
     }
 
-    private func outcome(
-        _ begin: (@escaping @Sendable (LayerError?) -> Void) -> Void
-    ) async throws(LayerError) {
-        let error = await withCheckedContinuation { continuation in begin { continuation.resume(returning: $0) } }
-        if let error { throw error }
-    }
-
     // MARK: Receiving
 
     public func receive(from channel: ChannelName) async throws(LayerError) -> LayerMessage {
@@ -139,13 +124,13 @@ public final class RedisLayer: ChannelLayer {
     // MARK: Groups
 
     public func groupAdd(_ group: GroupName, _ channel: ChannelName) async throws(LayerError) {
-        try await self.outcome { done in
+        try await Self.outcome { done in
             self.core.eventLoop.execute { self.core.add(channel, to: group, completion: done) }
         }
     }
 
     public func groupDiscard(_ group: GroupName, _ channel: ChannelName) async throws(LayerError) {
-        try await self.outcome { done in
+        try await Self.outcome { done in
             self.core.eventLoop.execute { self.core.discard(channel, from: group, completion: done) }
         }
     }
