@@ -1,3 +1,4 @@
+import ChannelLayer
 import Logging
 import NIOCore
 import Synchronization
@@ -124,9 +125,13 @@ final class RedisCluster: RedisPubSubTransport {
 
     // MARK: Publishing
 
-    func publish(_ payload: ByteBuffer, to topic: RedisTopic, completion: @escaping @Sendable (RedisError?) -> Void) {
-        self.run(.publish(payload, to: topic, sharded: true), on: topic) { result in
-            if case .failure(let error) = result { completion(error) } else { completion(nil) }
+    var isSharded: Bool { true }
+
+    func publish(
+        _ command: RedisCommand, to topic: RedisTopic, completion: @escaping @Sendable (LayerError?) -> Void
+    ) {
+        self.run(command, on: topic) { result in
+            if case .failure(let error) = result { completion(error.layerError) } else { completion(nil) }
         }
     }
 

@@ -35,27 +35,41 @@ extension RedisMessageCodec {
     /// The bytes to store or publish.
     ///
     /// - Parameters:
-    ///   - receiver: the channel of a process that it is for, which a core message then names; `nil` for a normal channel
-    ///     and for everything in pub/sub.
+    ///   - receiver: the channel of a process that it is for, which a core message then names; `nil` for a normal channel.
     ///   - seconds: since 1970; stands in an encrypted message.
     /// - Throws: `invalidMessage` for a reserved key, and for what the serializer cannot say.
     package func encode(
         _ message: LayerMessage, for receiver: ChannelName? = nil, at seconds: Double
     ) throws(LayerError) -> ByteBuffer {
         try Self.checkKeys(of: message)
-        var carried = message
-        if let receiver {
-            carried.entries.append(.init(key: .string(Self.receiversKey), value: .string(receiver.text)))
-        }
         var bytes = self.randomPrefix()
-        guard self.isEncrypting else {
-            try self.serialize(carried, into: &bytes)
+        guard let receiver else {
+            try self.write(message, at: seconds, into: &bytes)
             return bytes
         }
-        var payload = ByteBuffer()
-        try self.serialize(carried, into: &payload)
-        try self.seal(payload, at: seconds, into: &bytes)
+        var carried = message
+        carried.entries.append(.init(key: .string(Self.receiversKey), value: .string(receiver.text)))
+        try self.write(carried, at: seconds, into: &bytes)
         return bytes
+    }
+
+    /// Appends what to publish to what is there, without a random prefix: for pub/sub.
+    ///
+    /// - Throws: as `encode`; perhaps something was written then.
+    package func encode(
+        _ message: LayerMessage, at seconds: Double, into bytes: inout ByteBuffer
+    ) throws(LayerError) {
+        try Self.checkKeys(of: message)
+        try self.write(message, at: seconds, into: &bytes)
+    }
+
+    private func write(
+        _ message: LayerMessage, at seconds: Double, into bytes: inout ByteBuffer
+    ) throws(LayerError) {
+        guard self.isEncrypting else { return try self.serialize(message, into: &bytes) }
+        var payload = ByteBuffer()
+        try self.serialize(message, into: &payload)
+        try self.seal(payload, at: seconds, into: &bytes)
     }
 
     /// A group's message up to the list of receivers, which differs from process to process. Either a script that reads the
@@ -197,7 +211,10 @@ extension RedisMessageCodec {
 
     /// Takes the receivers out of the message.
     private static func arrival(of message: LayerMessage) -> Arrival {
-        guard let receivers = message[Self.receiversKey] else { return Arrival(message: message, receivers: []) }
+        // Most messages of pub/sub have no such key, which is found out quickly.
+        guard message.reservedKey != nil, let receivers = message[Self.receiversKey] else {
+            return Arrival(message: message, receivers: [])
+        }
         var message = message
         message.entries.removeAll { $0.key == .string(Self.receiversKey) }
         return Arrival(message: message, receivers: Self.names(in: receivers))

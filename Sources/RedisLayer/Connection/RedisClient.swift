@@ -87,9 +87,16 @@ final class RedisClient: Sendable {
     ///
     /// - Returns: why it was not taken; `completion` is not called then.
     func offer(_ command: RedisCommand, timeLimit: TimeAmount? = nil, completion: @escaping Completion) -> RedisError? {
-        let request = RedisRequest(
-            command: command, timeLimit: timeLimit ?? self.timeLimit, completion: completion)
-        switch self.outbox.offer(request) {
+        self.offer(command, timeLimit: timeLimit ?? self.timeLimit, .reply(completion))
+    }
+
+    /// As `send`, for who only wants to know whether it went well.
+    func send(_ command: RedisCommand, outcome: @escaping @Sendable (LayerError?) -> Void) {
+        if let error = self.offer(command, timeLimit: self.timeLimit, .outcome(outcome)) { outcome(error.layerError) }
+    }
+
+    private func offer(_ command: RedisCommand, timeLimit: TimeAmount, _ answer: RedisAnswer) -> RedisError? {
+        switch self.outbox.offer(command, timeLimit: timeLimit, answer) {
         case .first:
             let core = self.core
             self.eventLoop.execute { core.value.drain() }

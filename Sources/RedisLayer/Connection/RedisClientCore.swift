@@ -12,13 +12,13 @@ final class RedisClientCore: RedisLinkOwner {
     private var link: RedisLink?
     private var connection: RedisConnection?
     private var isClosed = false
-    /// Requests taken from the outbox; kept for its memory.
-    private var batch: [RedisRequest] = []
+    /// What was taken from the outbox; kept for its memory.
+    private var batch = RedisBatch()
     /// The scripts this connection's server was told.
     private var scripts: Set<String> = []
     /// Commands whose script the server had forgotten. While there are some, nothing else is sent, so that they keep
     /// their place.
-    private var unscripted: [RedisPendingReplies.Entry] = []
+    private var unscripted: [RedisRequest] = []
     /// How often the connection was lost, to tell an old alarm from a new one.
     private var losses = 0
 
@@ -50,48 +50,63 @@ final class RedisClientCore: RedisLinkOwner {
         self.outbox.take(into: &self.batch)
         guard !self.batch.isEmpty else { return }
         let now = NIODeadline.now()
-        for request in self.batch {
-            let command = request.command
-            self.tellScript(of: command, connection)
-            connection.send(
-                command,
-                RedisPendingReplies.Entry(
-                    completion: request.completion, timeLimit: request.timeLimit, size: command.size,
-                    scripted: command.script == nil ? nil : command), now: now)
+        var bytes = self.batch.bytes
+        // Of those, not written yet.
+        var joined = 0
+        for request in self.batch.requests {
+            if let command = request.command {
+                connection.write(bytes.readSlice(length: joined))
+                joined = 0
+                self.send(command, request, over: connection, now: now)
+            } else {
+                joined += request.size
+                connection.expect(request, now: now)
+            }
         }
-        self.batch.removeAll(keepingCapacity: self.batch.capacity <= 65_536)
+        connection.write(bytes)
+        self.batch.clear()
         connection.flush()
+    }
+
+    /// Sends a command that is not among the joined ones.
+    private func send(
+        _ command: RedisCommand, _ request: RedisRequest, over connection: RedisConnection, now: NIODeadline
+    ) {
+        self.tellScript(of: command, connection)
+        var request = request
+        // Only what runs a script may have to be sent again.
+        if command.script == nil { request.command = nil }
+        connection.send(command, request, now: now)
     }
 
     /// Tells the server a script before its first use on this connection.
     private func tellScript(of command: RedisCommand, _ connection: RedisConnection) {
         guard let script = command.script, self.scripts.insert(script.digest).inserted else { return }
         // When that fails, the command after it does as well, and is told.
-        let entry = RedisPendingReplies.Entry(
-            completion: { _ in }, timeLimit: self.options.timeLimit, size: 0, scripted: nil)
-        connection.send(script.load, entry, now: .now())
+        let request = RedisRequest(
+            answer: .reply { _ in }, timeLimit: self.options.timeLimit, size: 0, command: nil)
+        connection.send(script.load, request, now: .now())
     }
 
-    func missesScript(_ connection: RedisConnection, _ entry: RedisPendingReplies.Entry) {
-        guard let command = entry.scripted, let script = command.script, connection === self.connection else {
-            return entry.completion(.failure(RedisError(.noScript, "Redis does not know the script")))
+    func missesScript(_ connection: RedisConnection, _ request: RedisRequest) {
+        guard let script = request.command?.script, connection === self.connection else {
+            return request.answer.tell(.failure(RedisError(.noScript, "Redis does not know the script")))
         }
         self.scripts.remove(script.digest)
-        self.unscripted.append(entry)
+        self.unscripted.append(request)
     }
 
     /// When all that was under way is answered, sends the commands again that were not understood.
     private func sendUnscripted(_ connection: RedisConnection) {
         guard !self.unscripted.isEmpty, connection.waiting == 0, connection.isOpen else { return }
-        let entries = self.unscripted
+        let requests = self.unscripted
         self.unscripted = []
-        for entry in entries {
-            guard let command = entry.scripted else { continue }
+        for var request in requests {
+            guard let command = request.command else { continue }
             self.tellScript(of: command, connection)
             // Not a third time: then it is not for a script that was forgotten.
-            let again = RedisPendingReplies.Entry(
-                completion: entry.completion, timeLimit: entry.timeLimit, size: entry.size, scripted: nil)
-            connection.send(command, again, now: .now())
+            request.command = nil
+            connection.send(command, request, now: .now())
         }
         connection.flush()
         self.drain()
@@ -116,14 +131,14 @@ final class RedisClientCore: RedisLinkOwner {
 
     func closed(_ connection: RedisConnection, _ error: RedisError) {
         if self.connection === connection { self.connection = nil }
-        for entry in self.unscripted { self.finish(entry, error) }
+        for request in self.unscripted { self.finish(request, error) }
         self.unscripted = []
         self.link?.connectionClosed(connection, error)
     }
 
-    private func finish(_ entry: RedisPendingReplies.Entry, _ error: RedisError) {
-        if entry.size > 0 { self.outbox.done(commands: 1, bytes: entry.size) }
-        entry.completion(.failure(error))
+    private func finish(_ request: RedisRequest, _ error: RedisError) {
+        if request.size > 0 { self.outbox.done(commands: 1, bytes: request.size) }
+        request.answer.tell(.failure(error))
     }
 
     func lost(_ error: RedisError) {
@@ -171,11 +186,8 @@ final class RedisClientCore: RedisLinkOwner {
     private func failWaiting(_ error: RedisError) {
         self.outbox.take(into: &self.batch)
         let batch = self.batch
-        self.batch = []
-        for request in batch {
-            self.outbox.done(commands: 1, bytes: request.command.size)
-            request.completion(.failure(error))
-        }
+        self.batch = RedisBatch()
+        for request in batch.requests { self.finish(request, error) }
     }
 
     // MARK: The end

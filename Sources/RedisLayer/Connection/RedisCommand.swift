@@ -46,8 +46,11 @@ struct RedisCommand: Sendable {
         self.append(keys)
     }
 
-    /// Bytes on the wire, with some to spare for the head.
-    var size: Int { self.body.readableBytes + 16 }
+    /// Bytes on the wire.
+    var size: Int { self.body.readableBytes + RESPDigits.count(of: self.count) + 3 }
+
+    /// Too long to be copied on its way.
+    var isLarge: Bool { self.body.readableBytes >= 65_536 }
 
     // MARK: Arguments
 
@@ -98,6 +101,31 @@ struct RedisCommand: Sendable {
         self.count += 1
     }
 
+    /// One argument that `write` itself puts into the buffer, so that it need not be made elsewhere and copied. Nothing is
+    /// appended when that throws.
+    mutating func append<Problem: Error>(
+        writing write: (inout ByteBuffer) throws(Problem) -> Void
+    ) throws(Problem) {
+        // The length stands before what it counts: most arguments made so have three digits.
+        let start = self.body.writerIndex
+        let guess = 3
+        self.body.writeRepeatingByte(0, count: guess + 3)
+        do throws(Problem) {
+            try write(&self.body)
+        } catch {
+            self.body.moveWriterIndex(to: start)
+            throw error
+        }
+        let size = self.body.writerIndex - start - guess - 3
+        self.body.moveEnd(start + guess + 3, by: RESPDigits.count(of: size) - guess)
+        let end = self.body.writerIndex
+        self.body.moveWriterIndex(to: start)
+        self.body.writeRESPHead(UInt8(ascii: "$"), size)
+        self.body.moveWriterIndex(to: end)
+        self.body.writeStaticString("\r\n")
+        self.count += 1
+    }
+
     // MARK: The wire
 
     /// Appends the whole command to what is to be sent.
@@ -126,6 +154,16 @@ extension ByteBuffer {
             return count + 3
         }
     }
+
+    /// Moves everything from `index` on by some bytes, up or down.
+    fileprivate mutating func moveEnd(_ index: Int, by distance: Int) {
+        guard distance != 0 else { return }
+        let length = self.writerIndex - index
+        if distance > 0 { self.writeRepeatingByte(0, count: distance) }
+        // Both ranges are within what was written.
+        _ = try? self.copyBytes(at: index, to: index + distance, length: length)
+        self.moveWriterIndex(to: index + distance + length)
+    }
 }
 
 /// A decimal number, written without a text.
@@ -134,6 +172,16 @@ private struct RESPDigits {
     /// From the last digit to the first.
     private var bytes = InlineArray<20, UInt8>(repeating: 0)
     private var first = 20
+
+    /// Digits of a number that is not negative.
+    static func count(of number: Int) -> Int {
+        var (count, rest) = (1, number)
+        while rest >= 10 {
+            rest /= 10
+            count += 1
+        }
+        return count
+    }
 
     mutating func write(_ number: Int64) {
         var rest = number.magnitude

@@ -7,7 +7,7 @@ protocol RedisConnectionOwner: AnyObject {
     /// All that one read brought was handed out.
     func finishedReading(_ connection: RedisConnection)
     /// The server does not know the script of a command that was not answered therefore.
-    func missesScript(_ connection: RedisConnection, _ entry: RedisPendingReplies.Entry)
+    func missesScript(_ connection: RedisConnection, _ request: RedisRequest)
     /// A message of a subscription. The buffers are only lent.
     func received(channel: ByteBuffer, payload: ByteBuffer)
     /// Any other push: a subscription confirmed, a `pong`, an error.
@@ -19,8 +19,8 @@ extension RedisConnectionOwner {
     func received(channel: ByteBuffer, payload: ByteBuffer) {}
     func received(push: RedisReply) {}
 
-    func missesScript(_ connection: RedisConnection, _ entry: RedisPendingReplies.Entry) {
-        entry.completion(.failure(RedisError(.noScript, "Redis does not know the script")))
+    func missesScript(_ connection: RedisConnection, _ request: RedisRequest) {
+        request.answer.tell(.failure(RedisError(.noScript, "Redis does not know the script")))
     }
 }
 
@@ -73,22 +73,33 @@ final class RedisConnection: ChannelInboundHandler {
     // MARK: Sending
 
     /// Adds a command to what the next `flush` sends.
-    func send(_ command: RedisCommand, _ entry: RedisPendingReplies.Entry, now: NIODeadline) {
-        guard self.closing == nil else { return self.finish(entry, .failure(self.lostError)) }
-        self.pending.append(entry, now: now)
+    func send(_ command: RedisCommand, _ request: RedisRequest, now: NIODeadline) {
+        self.expect(request, now: now)
         self.write(command)
+    }
+
+    /// The answer to what the next `write` adds, or to the next of what it adds.
+    func expect(_ request: RedisRequest, now: NIODeadline) {
+        guard self.closing == nil else { return self.finish(request, .failure(self.lostError)) }
+        self.pending.append(request, now: now)
+    }
+
+    /// Whole commands, joined; not copied.
+    func write(_ commands: ByteBuffer?) {
+        guard self.closing == nil, let commands, commands.readableBytes > 0 else { return }
+        self.pass()
+        self.context?.write(self.wrapOutboundOut(commands), promise: nil)
     }
 
     /// As `send`, for what answers with pushes or not at all.
     func write(_ command: RedisCommand) {
         guard self.closing == nil else { return }
-        if command.size < 65_536 {
-            command.write(into: &self.outgoing)
-        } else {
-            // Not copied: the head joins what is before, and the body goes as it is.
+        if command.isLarge {
+            // The head joins what is before, and the body goes as it is.
             command.writeHead(into: &self.outgoing)
-            self.pass()
-            self.context?.write(self.wrapOutboundOut(command.body), promise: nil)
+            self.write(command.body)
+        } else {
+            command.write(into: &self.outgoing)
         }
     }
 
@@ -97,9 +108,11 @@ final class RedisConnection: ChannelInboundHandler {
         _ command: RedisCommand, timeLimit: TimeAmount,
         completion: @escaping (Result<RedisReply, RedisError>) -> Void
     ) {
-        let entry = RedisPendingReplies.Entry(
-            completion: completion, timeLimit: timeLimit, size: 0, scripted: nil)
-        self.send(command, entry, now: .now())
+        guard let loop = self.context?.eventLoop else { return completion(.failure(self.lostError)) }
+        let completion = NIOLoopBound(completion, eventLoop: loop)
+        let request = RedisRequest(
+            answer: .reply { completion.value($0) }, timeLimit: timeLimit, size: 0, command: nil)
+        self.send(command, request, now: .now())
         self.flush()
     }
 
@@ -132,9 +145,11 @@ final class RedisConnection: ChannelInboundHandler {
         guard self.closing == nil else { return }
         let now = NIODeadline.now()
         self.lastRead = now
+        // Asked once: a weak reference costs something.
+        let owner = self.owner
         do throws(RedisError) {
             try self.unwrapInboundIn(data).readableBytesView.withUnsafeBytesTyped { bytes throws(RedisError) in
-                try self.decoder.decode(bytes) { self.take($0, now: now) }
+                try self.decoder.decode(bytes) { self.take($0, owner, now: now) }
             }
         } catch {
             self.close(RedisError(error.code, "\(self.place): \(error.message)"))
@@ -155,37 +170,37 @@ final class RedisConnection: ChannelInboundHandler {
         self.close(RedisTransport.error(error, place: self.place))
     }
 
-    private func take(_ arrival: RedisArrival, now: NIODeadline) -> Bool {
+    private func take(_ arrival: RedisArrival, _ owner: (any RedisConnectionOwner)?, now: NIODeadline) -> Bool {
         switch arrival {
-        case .message(let channel, let payload): self.owner?.received(channel: channel, payload: payload)
-        case .reply(let reply) where self.receivesPushes && self.pending.isEmpty: self.owner?.received(push: reply)
+        case .message(let channel, let payload): owner?.received(channel: channel, payload: payload)
+        case .reply(let reply) where self.receivesPushes && self.pending.isEmpty: owner?.received(push: reply)
         case .reply(let reply):
-            guard let entry = self.pending.popFirst(now: now) else {
+            guard let request = self.pending.popFirst(now: now) else {
                 self.close(RedisError(.notRedis, "Redis at \(self.place) answered what was not asked"))
                 return false
             }
-            self.finish(entry, reply)
+            self.finish(request, reply)
         }
         return self.closing == nil
     }
 
-    private func finish(_ entry: RedisPendingReplies.Entry, _ reply: RedisReply) {
-        guard case .error(let error) = reply else { return self.finish(entry, .success(reply)) }
+    private func finish(_ request: RedisRequest, _ reply: RedisReply) {
+        guard case .error(let error) = reply else { return self.finish(request, .success(reply)) }
         let failure = RedisError(error)
-        if failure.code == .noScript, entry.scripted != nil, let owner = self.owner {
-            owner.missesScript(self, entry)
+        if failure.code == .noScript, request.command != nil, let owner = self.owner {
+            owner.missesScript(self, request)
         } else {
-            self.finish(entry, .failure(failure))
+            self.finish(request, .failure(failure))
         }
         if self.needsMaster, error.kind == "READONLY" {
             self.close(RedisError(.connectionLost, "Redis at \(self.place) is no master any more"))
         }
     }
 
-    private func finish(_ entry: RedisPendingReplies.Entry, _ result: Result<RedisReply, RedisError>) {
-        self.answered.commands += entry.size > 0 ? 1 : 0
-        self.answered.bytes += entry.size
-        entry.completion(result)
+    private func finish(_ request: RedisRequest, _ result: Result<RedisReply, RedisError>) {
+        self.answered.commands += request.size > 0 ? 1 : 0
+        self.answered.bytes += request.size
+        request.answer.tell(result)
     }
 
     // MARK: The clock
@@ -218,7 +233,7 @@ final class RedisConnection: ChannelInboundHandler {
     private func end(_ error: RedisError) {
         guard self.closing == nil else { return }
         self.closing = error
-        for entry in self.pending.takeAll() { self.finish(entry, .failure(error)) }
+        for request in self.pending.takeAll() { self.finish(request, .failure(error)) }
         self.owner?.finishedReading(self)
         self.owner?.closed(self, error)
     }

@@ -1,17 +1,13 @@
 import NIOCore
 import Synchronization
 
-/// A command on its way, and whom to tell about its answer.
-struct RedisRequest: Sendable {
-    var command: RedisCommand
-    var timeLimit: TimeAmount
-    var completion: RedisClient.Completion
-}
-
 /// What waits to be sent, offered by any thread and taken by the event loop.
 final class RedisOutbox: Sendable {
     private struct State {
-        var requests: [RedisRequest] = []
+        var batch = RedisBatch()
+        /// Commands and bytes that wait to be sent or answered.
+        var commands = 0
+        var bytes = 0
         /// The loop was told and did not come yet.
         var isCalled = false
         /// Why nothing is taken now.
@@ -27,40 +23,37 @@ final class RedisOutbox: Sendable {
     }
 
     private let state = Mutex(State())
-    /// Commands and bytes that wait to be sent or answered.
-    private let commands = Atomic<Int>(0)
-    private let bytes = Atomic<Int>(0)
-    private let options: RedisClientOptions
+    private let maximumCommands: Int
+    private let maximumBytes: Int
 
-    init(_ options: RedisClientOptions) { self.options = options }
+    init(_ options: RedisClientOptions) {
+        self.maximumCommands = options.maximumCommands
+        self.maximumBytes = options.maximumBytes
+    }
 
-    func offer(_ request: RedisRequest) -> Offer {
-        let size = request.command.size
-        let commands = self.commands.wrappingAdd(1, ordering: .relaxed).newValue
-        let bytes = self.bytes.wrappingAdd(size, ordering: .relaxed).newValue
-        let refusal: RedisError?
-        if commands > self.options.maximumCommands || bytes > self.options.maximumBytes {
-            refusal = RedisError(
-                .tooManyWaiting, "\(commands) commands with \(bytes) bytes wait for Redis already, which is too many")
-        } else {
-            refusal = nil
-        }
-        let offer = self.state.withLock { state -> Offer in
-            if let error = state.refusal ?? refusal { return .refused(error) }
-            state.requests.append(request)
+    func offer(_ command: RedisCommand, timeLimit: TimeAmount, _ answer: RedisAnswer) -> Offer {
+        self.state.withLock { state in
+            if let error = state.refusal { return .refused(error) }
+            guard state.commands < self.maximumCommands, state.bytes + command.size <= self.maximumBytes else {
+                return .refused(
+                    RedisError(
+                        .tooManyWaiting,
+                        "\(state.commands) commands with \(state.bytes) bytes wait for Redis already, which is too many"
+                    ))
+            }
+            state.commands += 1
+            state.bytes += state.batch.append(command, timeLimit: timeLimit, answer)
             defer { state.isCalled = true }
             return state.isCalled ? .more : .first
         }
-        if case .refused = offer { self.done(commands: 1, bytes: size) }
-        return offer
     }
 
     /// All that waits, in order. The next offer calls the loop again.
     ///
-    /// - Parameter requests: empty, with room from last time.
-    func take(into requests: inout [RedisRequest]) {
+    /// - Parameter batch: empty, with room from last time.
+    func take(into batch: inout RedisBatch) {
         self.state.withLock { state in
-            Swift.swap(&state.requests, &requests)
+            Swift.swap(&state.batch, &batch)
             state.isCalled = false
         }
     }
@@ -72,7 +65,9 @@ final class RedisOutbox: Sendable {
 
     /// Some of what was taken is answered, or failed.
     func done(commands: Int, bytes: Int) {
-        self.commands.wrappingSubtract(commands, ordering: .relaxed)
-        self.bytes.wrappingSubtract(bytes, ordering: .relaxed)
+        self.state.withLock { state in
+            state.commands -= commands
+            state.bytes -= bytes
+        }
     }
 }

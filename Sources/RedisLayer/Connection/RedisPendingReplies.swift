@@ -5,39 +5,29 @@ import NIOCore
 /// Only the oldest is watched by the clock: its time runs from when it was sent, or from the answer before it, whichever
 /// is later. A server that is busy with a long command is so not blamed for those behind it.
 struct RedisPendingReplies {
-    struct Entry {
-        /// Called once, on the connection's loop.
-        let completion: (Result<RedisReply, RedisError>) -> Void
-        let timeLimit: TimeAmount
-        /// Bytes of the command, for the account of what waits.
-        let size: Int
-        /// The command itself when it runs a script, to send it again should the server not know the script.
-        let scripted: RedisCommand?
-    }
-
-    private var entries = CircularBuffer<Entry>(initialCapacity: 64)
+    private var requests = CircularBuffer<RedisRequest>(initialCapacity: 64)
     private var oldestSince = NIODeadline.uptimeNanoseconds(0)
 
-    var count: Int { self.entries.count }
-    var isEmpty: Bool { self.entries.isEmpty }
+    var count: Int { self.requests.count }
+    var isEmpty: Bool { self.requests.isEmpty }
 
     /// When the oldest answer is late; `nil` when none is due.
-    var deadline: NIODeadline? { self.entries.first.map { self.oldestSince + $0.timeLimit } }
+    var deadline: NIODeadline? { self.requests.first.map { self.oldestSince + $0.timeLimit } }
 
-    mutating func append(_ entry: Entry, now: NIODeadline) {
-        if self.entries.isEmpty { self.oldestSince = now }
-        self.entries.append(entry)
+    mutating func append(_ request: RedisRequest, now: NIODeadline) {
+        if self.requests.isEmpty { self.oldestSince = now }
+        self.requests.append(request)
     }
 
     /// The command that the answer which just came belongs to; `nil` when nothing was asked.
-    mutating func popFirst(now: NIODeadline) -> Entry? {
+    mutating func popFirst(now: NIODeadline) -> RedisRequest? {
         self.oldestSince = now
-        return self.entries.popFirst()
+        return self.requests.popFirst()
     }
 
     /// All, in order; none is left.
-    mutating func takeAll() -> [Entry] {
-        defer { self.entries.removeAll() }
-        return Array(self.entries)
+    mutating func takeAll() -> [RedisRequest] {
+        defer { self.requests.removeAll() }
+        return Array(self.requests)
     }
 }

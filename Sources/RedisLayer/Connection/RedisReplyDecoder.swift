@@ -4,8 +4,7 @@ import NIOCore
 /// What came from a server: an answer, or a message of a subscription.
 enum RedisArrival {
     case reply(RedisReply)
-    /// A `message` or `smessage` push. The buffers are the decoder's own and are written anew for the next one, unless
-    /// somebody keeps them.
+    /// A `message` or `smessage` push. The buffers are written anew for the next one, unless somebody keeps them.
     case message(channel: ByteBuffer, payload: ByteBuffer)
 }
 
@@ -17,7 +16,8 @@ struct RedisReplyLimits: Sendable {
     var values = 1 << 20
 }
 
-/// Turns bytes into answers, by hiredis' reader.
+/// Turns bytes into answers: the plainest by `RedisShortcut`, whenever one answer is done and another begins, all others by
+/// hiredis' reader.
 ///
 /// hiredis finds where values begin and end, and calls back for each: values are made right there, so that nothing is
 /// allocated by hiredis itself and a payload is copied once, out of its input buffer. It nests at most seven deep.
@@ -25,7 +25,8 @@ final class RedisReplyDecoder {
     private let reader: UnsafeMutablePointer<redisReader>
     private let builder: RedisReplyBuilder
     private let limits: RedisReplyLimits
-    /// Bytes fed since the last answer was complete.
+    private var shortcut = RedisShortcut()
+    /// Bytes that hiredis has of answers that are not complete.
     private var unfinished = 0
 
     /// hiredis moves what is left of its input to the front after each kilobyte; so it never gets much at once.
@@ -45,25 +46,29 @@ final class RedisReplyDecoder {
     deinit { redisReaderFree(self.reader) }
 
     /// From now on messages of subscriptions are told as such.
-    func expectMessages() { self.builder.expectsMessages = true }
+    func expectMessages() { self.shortcut.expectsMessages = true }
 
     /// Reads what is there, calling `take` for each whole answer, in order; `false` from it ends the reading.
     ///
     /// - Throws: `notRedis` for bytes that are none of an answer, and for an answer beyond the limits. The decoder must
     ///   not be used again.
     func decode(_ bytes: UnsafeRawBufferPointer, _ take: (RedisArrival) -> Bool) throws(RedisError) {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(Self.slice))
-            rest = rest.dropFirst(Self.slice)
+        var offset = 0
+        while offset < bytes.count {
+            if self.unfinished == 0 {
+                while let arrival = self.shortcut.read(bytes, at: &offset) { guard take(arrival) else { return } }
+                guard offset < bytes.count else { return }
+            }
+            let piece = self.piece(of: bytes, at: offset)
+            offset += piece.count
             self.unfinished += piece.count
             guard
                 redisReaderFeed(self.reader, piece.assumingMemoryBound(to: CChar.self).baseAddress, piece.count)
                     == REDIS_OK
             else { throw self.fault() }
-            while let arrival = try self.next() {
-                self.unfinished = 0
-                guard take(arrival) else { return }
+            while self.unfinished > 0, let reply = try self.next() {
+                self.unfinished = self.reader.pointee.len - self.reader.pointee.pos
+                guard take(self.arrival(reply)) else { return }
             }
             guard self.unfinished <= self.limits.bytes else {
                 throw RedisError(.notRedis, "an answer is longer than \(self.limits.bytes) bytes")
@@ -71,7 +76,27 @@ final class RedisReplyDecoder {
         }
     }
 
-    private func next() throws(RedisError) -> RedisArrival? {
+    /// What hiredis gets at once. Where messages come only up to the next end of a line, so that it has nothing left when
+    /// the next message begins.
+    private func piece(of bytes: UnsafeRawBufferPointer, at offset: Int) -> UnsafeRawBufferPointer {
+        let most = UnsafeRawBufferPointer(rebasing: bytes[offset...].prefix(Self.slice))
+        guard self.shortcut.expectsMessages, let end = most.firstIndex(of: UInt8(ascii: "\n")) else { return most }
+        return UnsafeRawBufferPointer(rebasing: most[...end])
+    }
+
+    /// Messages that came in pieces were read as any other push.
+    private func arrival(_ reply: RedisReply) -> RedisArrival {
+        guard self.shortcut.expectsMessages, case .array(let parts) = reply, parts.count == 3,
+            let kind = parts[0].bulk, let channel = parts[1].bulk, let payload = parts[2].bulk,
+            kind == Self.message || kind == Self.shardedMessage
+        else { return .reply(reply) }
+        return .message(channel: channel, payload: payload)
+    }
+
+    private static let message = ByteBuffer(string: "message")
+    private static let shardedMessage = ByteBuffer(string: "smessage")
+
+    private func next() throws(RedisError) -> RedisReply? {
         var reply: UnsafeMutableRawPointer?
         guard redisReaderGetReply(self.reader, &reply) == REDIS_OK else { throw self.fault() }
         return reply == nil ? nil : self.builder.takeFinished()

@@ -1,7 +1,6 @@
 import ChannelLayer
 import Logging
 import NIOCore
-import Synchronization
 import Telemetry
 
 /// One or more servers among which the names of topics are divided: one connection for publishing and one for
@@ -36,14 +35,16 @@ final class RedisHosts: RedisPubSubTransport {
         }
     }
 
-    private func host(of topic: RedisTopic) -> Host {
-        self.hosts[RedisSharding.shard(of: topic.name, hosts: self.hosts.count)]
+    private func place(of topic: RedisTopic) -> Int {
+        self.hosts.count > 1 ? RedisSharding.shard(of: topic.name, hosts: self.hosts.count) : 0
     }
 
-    func publish(_ payload: ByteBuffer, to topic: RedisTopic, completion: @escaping @Sendable (RedisError?) -> Void) {
-        self.host(of: topic).publisher.send(.publish(payload, to: topic, sharded: false)) { result in
-            if case .failure(let error) = result { completion(error) } else { completion(nil) }
-        }
+    var isSharded: Bool { false }
+
+    func publish(
+        _ command: RedisCommand, to topic: RedisTopic, completion: @escaping @Sendable (LayerError?) -> Void
+    ) {
+        self.hosts[self.place(of: topic)].publisher.send(command, outcome: completion)
     }
 
     func run(
@@ -54,10 +55,10 @@ final class RedisHosts: RedisPubSubTransport {
     }
 
     func subscribe(_ topic: RedisTopic, ready: @escaping @Sendable (RedisError?) -> Void) {
-        self.host(of: topic).subscriber.subscribe(topic, ready: ready)
+        self.hosts[self.place(of: topic)].subscriber.subscribe(topic, ready: ready)
     }
 
-    func unsubscribe(_ topic: RedisTopic) { self.host(of: topic).subscriber.unsubscribe(topic) }
+    func unsubscribe(_ topic: RedisTopic) { self.hosts[self.place(of: topic)].subscriber.unsubscribe(topic) }
 
     /// Subscribes to something on each connection: what the server sent before is read before its answer.
     func settle() async {
@@ -74,47 +75,6 @@ final class RedisHosts: RedisPubSubTransport {
         for host in self.hosts {
             await host.subscriber.close()
             await host.publisher.close()
-        }
-    }
-}
-
-extension RedisCommand {
-    /// - Parameter sharded: within the slot of a cluster.
-    static func publish(_ payload: ByteBuffer, to topic: RedisTopic, sharded: Bool) -> RedisCommand {
-        var command = RedisCommand(
-            sharded ? "SPUBLISH" : "PUBLISH", reserving: payload.readableBytes + topic.name.utf8.count + 48)
-        command.append(topic.name)
-        command.append(payload)
-        return command
-    }
-}
-
-/// Tells of one gap when some of several subscribers lost theirs: it lasts until all are restored.
-final class RedisGaps: Sendable {
-    private let open = Mutex<Set<Int>>([])
-    private let receiver: any RedisPubSubReceiver
-
-    init(_ receiver: any RedisPubSubReceiver) { self.receiver = receiver }
-
-    func heard(_ event: RedisSubscriberEvent, from subscriber: Int) {
-        switch event {
-        case .lost(let error): self.begin(subscriber, error)
-        case .restored: self.end(subscriber)
-        case .moved, .failed, .refused: break
-        }
-    }
-
-    func begin(_ subscriber: Int, _ error: RedisError) {
-        // Told under the lock, so that the end is never told before the beginning.
-        self.open.withLock { open in
-            if open.isEmpty { self.receiver.interrupted(error) }
-            open.insert(subscriber)
-        }
-    }
-
-    func end(_ subscriber: Int) {
-        self.open.withLock { open in
-            if open.remove(subscriber) != nil, open.isEmpty { self.receiver.restored() }
         }
     }
 }

@@ -16,7 +16,7 @@ final class RedisPubSubHub: RedisPubSubReceiver {
     /// Delivers within this process.
     let local: MemoryLayer
     private let codec: RedisMessageCodec
-    private let prefix: String
+    private let groupPrefix: String
     private let observer: (any LayerObserver)?
     private let log: BoundedLog
     private let state = Mutex(State())
@@ -34,7 +34,7 @@ final class RedisPubSubHub: RedisPubSubReceiver {
         limits.groupExpiry = limits.expiry
         self.local = MemoryLayer(configuration: limits, observer: observer)
         self.codec = codec
-        self.prefix = configuration.prefix
+        self.groupPrefix = RedisTopic.groupPrefix(configuration.prefix)
         self.observer = observer
         self.log = BoundedLog(logger)
     }
@@ -88,7 +88,7 @@ final class RedisPubSubHub: RedisPubSubReceiver {
         self.state.withLock { state in
             let isNew = state.interest.follow(group, by: ObjectIdentifier(feed))
             // Within the lock, so that it cannot change places with an end.
-            self.subscribe(RedisTopic(group, prefix: self.prefix)) { error in
+            self.subscribe(RedisTopic(group, groupPrefix: self.groupPrefix)) { error in
                 // What was followed before goes on being followed.
                 if error != nil, isNew { feed.unfollow(group) }
                 ready(error)
@@ -114,7 +114,7 @@ final class RedisPubSubHub: RedisPubSubReceiver {
     /// Hears `channel` from now on.
     func add(_ channel: ChannelName) async throws(LayerError) {
         if self.state.withLock({ $0.interest.channels.contains(channel) }) { return }
-        guard !channel.text.hasPrefix(RedisTopic.groupPrefix(self.prefix)) else {
+        guard !channel.text.hasPrefix(self.groupPrefix) else {
             throw LayerError(.unsupported, "\(channel) is the name of a group's messages; name the channel otherwise")
         }
         let (error, isNew) = await withCheckedContinuation { continuation in
@@ -143,7 +143,9 @@ final class RedisPubSubHub: RedisPubSubReceiver {
         let (error, isNew) = await withCheckedContinuation { continuation in
             self.state.withLock { state in
                 let isNew = state.interest.join(group, channel)
-                self.subscribe(RedisTopic(group, prefix: self.prefix)) { continuation.resume(returning: ($0, isNew)) }
+                self.subscribe(RedisTopic(group, groupPrefix: self.groupPrefix)) {
+                    continuation.resume(returning: ($0, isNew))
+                }
             }
         }
         guard let error else { return }
@@ -171,6 +173,6 @@ final class RedisPubSubHub: RedisPubSubReceiver {
     }
 
     private func unsubscribe(_ groups: [GroupName]) {
-        for group in groups { self.transport?.unsubscribe(RedisTopic(group, prefix: self.prefix)) }
+        for group in groups { self.transport?.unsubscribe(RedisTopic(group, groupPrefix: self.groupPrefix)) }
     }
 }

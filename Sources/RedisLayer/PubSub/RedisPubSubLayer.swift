@@ -19,7 +19,7 @@ public final class RedisPubSubLayer: ChannelLayer {
     /// Histories and presence.
     let kept: RedisStore
     let isCluster: Bool
-    private let prefix: String
+    let groupPrefix: String
     private let processName: String
     private let observer: (any LayerObserver)?
 
@@ -41,7 +41,7 @@ public final class RedisPubSubLayer: ChannelLayer {
     ) {
         self.codec = RedisMessageCodec(
             serializer: configuration.serializer, secrets: configuration.encryptionKeys, randomPrefixLength: 0)
-        self.prefix = configuration.prefix
+        self.groupPrefix = RedisTopic.groupPrefix(configuration.prefix)
         self.observer = observer
         self.processName = String(UInt64.random(in: .min ... .max), radix: 16)
         self.hub = RedisPubSubHub(configuration, codec: self.codec, observer: observer, logger: logger)
@@ -66,14 +66,6 @@ public final class RedisPubSubLayer: ChannelLayer {
 
     // MARK: Sending
 
-    public func send(_ message: LayerMessage, to channel: ChannelName) async throws(LayerError) {
-        try await self.outcome { self.publish(message, to: RedisTopic(channel), $0) }
-    }
-
-    public func send(_ message: LayerMessage, toGroup group: GroupName) async throws(LayerError) {
-        try await self.outcome { self.publish(message, to: RedisTopic(group, prefix: self.prefix), $0) }
-    }
-
     public func submit(
         _ message: LayerMessage, to channel: ChannelName, completion: (@Sendable (LayerError?) -> Void)?
     ) {
@@ -83,7 +75,7 @@ public final class RedisPubSubLayer: ChannelLayer {
     public func submit(
         _ message: LayerMessage, toGroup group: GroupName, completion: (@Sendable (LayerError?) -> Void)?
     ) {
-        self.publish(message, to: RedisTopic(group, prefix: self.prefix), completion)
+        self.publish(message, to: RedisTopic(group, groupPrefix: self.groupPrefix), completion)
     }
 
     /// Encodes on the caller's thread.
@@ -92,13 +84,13 @@ public final class RedisPubSubLayer: ChannelLayer {
     ) {
         do throws(LayerError) {
             let now = self.codec.isEncrypting ? RedisClock.now() : 0
-            let payload = try self.codec.encode(message, for: .none, at: now)
-            self.transport.publish(payload, to: topic) { error in
-                if let completion {
-                    completion(error?.layerError)
-                } else if error != nil {
-                    self.observer?.dropped(.unavailable, name: topic.shownName, count: 1)
-                }
+            let command = try RedisCommand.publish(to: topic, sharded: self.transport.isSharded) {
+                payload throws(LayerError) in try self.codec.encode(message, at: now, into: &payload)
+            }
+            // The caller's own closure as it is: one of ours around it would be made for every message.
+            if let completion { return self.transport.publish(command, to: topic, completion: completion) }
+            self.transport.publish(command, to: topic) { [observer = self.observer] error in
+                if error != nil { observer?.dropped(.unavailable, name: topic.shownName, count: 1) }
             }
         } catch {
             if let completion { return completion(error) }
@@ -106,14 +98,7 @@ public final class RedisPubSubLayer: ChannelLayer {
         }
     }
 
-    private func outcome(
-        _ begin: (@escaping @Sendable (LayerError?) -> Void) -> Void
-    ) async throws(LayerError) {
-        let error = await withCheckedContinuation { continuation in begin { continuation.resume(returning: $0) } }
-        if let error { throw error }
-    }
-
-    func topic(_ group: GroupName) -> RedisTopic { RedisTopic(group, prefix: self.prefix) }
+    func topic(_ group: GroupName) -> RedisTopic { RedisTopic(group, groupPrefix: self.groupPrefix) }
 
     // MARK: Receiving
 

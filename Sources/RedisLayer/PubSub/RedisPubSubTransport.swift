@@ -1,12 +1,19 @@
+import ChannelLayer
 import NIOCore
 
 /// Publishes to topics and subscribes to them, on whatever servers they live: hosts among which names are divided, or a
 /// cluster.
 protocol RedisPubSubTransport: Sendable {
+    /// Publications go within slots (`SPUBLISH`).
+    var isSharded: Bool { get }
+
     /// Publishes to whoever is subscribed. Takes it at once, from any thread, in the order of the calls.
     ///
-    /// - Parameter completion: called once, on any thread, perhaps before this returns.
-    func publish(_ payload: ByteBuffer, to topic: RedisTopic, completion: @escaping @Sendable (RedisError?) -> Void)
+    /// - Parameters:
+    ///   - command: the publication to `topic`.
+    ///   - completion: called once, on any thread, perhaps before this returns.
+    func publish(
+        _ command: RedisCommand, to topic: RedisTopic, completion: @escaping @Sendable (LayerError?) -> Void)
 
     /// Sends a command whose keys are where the topic is; in the order of the calls, with what is published there.
     ///

@@ -32,7 +32,10 @@ struct RedisSubscriptions {
         var waiters: [Ready] = []
     }
 
-    private var entries: [ByteBuffer: Entry] = [:]
+    private var entries: [ByteBuffer: Entry] = [:] { didSet { self.lastTopic = nil } }
+    /// What the last message was for: the next one is often for the same.
+    private var lastTopic: RedisTopic?
+    private var lastName = ByteBuffer()
     /// Wanted names that are not confirmed.
     private(set) var missing = 0
     private var unsent: [Request] = []
@@ -45,9 +48,13 @@ struct RedisSubscriptions {
     init(batch: Int = 500) { self.batch = batch }
 
     /// The topic that messages of a name are for; `nil` when they are not wanted (any more).
-    func topic(_ name: ByteBuffer) -> RedisTopic? {
-        guard let entry = self.entries[name], entry.isWanted else { return nil }
-        return entry.topic
+    mutating func topic(_ name: ByteBuffer) -> RedisTopic? {
+        if let topic = self.lastTopic, self.lastName == name { return topic }
+        // The entry's own name, because the other is only lent.
+        guard let place = self.entries.index(forKey: name), self.entries[place].value.isWanted else { return nil }
+        let topic = self.entries[place].value.topic
+        (self.lastTopic, self.lastName) = (topic, self.entries[place].key)
+        return topic
     }
 
     /// All that is wanted.

@@ -54,8 +54,33 @@ import Testing
             var command = RedisCommand()
             for argument in arguments { command.append(ByteBuffer(bytes: argument)) }
             #expect(self.wire(command) == self.formatted(arguments))
-            #expect(command.size >= self.wire(command).readableBytes)
+            #expect(command.size == self.wire(command).readableBytes)
         }
+    }
+
+    /// The length goes before what was written already, whatever room it takes.
+    @Test(arguments: [0, 1, 9, 10, 99, 100, 999, 1_000, 9_999, 10_000, 1_234_567])
+    func anArgumentMayBeWrittenInPlace(_ size: Int) {
+        let payload = (0..<size).map { UInt8(truncatingIfNeeded: $0) }
+        var command = RedisCommand("PUBLISH")
+        command.append("topic")
+        command.append { $0.writeBytes(payload) }
+        command.append("end")
+        #expect(
+            self.wire(command)
+                == self.formatted(["PUBLISH", "topic"].map { Array($0.utf8) } + [payload, Array("end".utf8)]))
+    }
+
+    @Test func anArgumentThatCannotBeWrittenLeavesNothing() {
+        var command = RedisCommand("PUBLISH")
+        #expect(throws: CancellationError.self) {
+            try command.append { bytes throws(CancellationError) in
+                bytes.writeString("half of it")
+                throw CancellationError()
+            }
+        }
+        command.append("topic")
+        #expect(self.wire(command) == self.formatted([Array("PUBLISH".utf8), Array("topic".utf8)]))
     }
 
     @Test func aScriptIsKnownByItsDigest() {

@@ -100,6 +100,31 @@ import Testing
         #expect(kept.map { String(buffer: $0) } == ["first", "second"])
     }
 
+    /// Messages with other pushes and halves of messages between them: what reads the plain ones finds its way back.
+    @Test(arguments: [61, 64, 65, 1_000, 100_000]) func manyMessagesAreReadInOrder(_ size: Int) throws {
+        var bytes: [UInt8] = []
+        var expected: [Seen] = []
+        for number in 0..<2_000 {
+            // With line ends of its own.
+            let payload = String(repeating: "\r\n\(number)$3", count: number % 40)
+            bytes += Array("*3\r\n$7\r\nmessage\r\n$5\r\ntopic\r\n$\(payload.utf8.count)\r\n\(payload)\r\n".utf8)
+            expected.append(.message("topic", payload))
+            guard number % 97 == 0 else { continue }
+            bytes += Array("*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:\(number)\r\n".utf8)
+            expected.append(.reply(.array([self.bulk("subscribe"), self.bulk("a"), .integer(Int64(number))])))
+        }
+        #expect(try self.decode(bytes, pieces: size, messages: true) == expected)
+    }
+
+    @Test func numbersAreReadAsHiredisReadsThem() throws {
+        let numbers = ["0", "7", "-1", "10", "999999999", "1000000000", "9223372036854775807", "-9223372036854775808"]
+        let bytes = numbers.flatMap { Array(":\($0)\r\n".utf8) }
+        #expect(try self.decode(bytes) == numbers.map { .reply(.integer(Int64($0) ?? 0)) })
+        for wrong in [":\r\n", ":00\r\n", ":01\r\n", ":1x\r\n", ":9223372036854775808\r\n"] {
+            #expect(throws: RedisError.self, "\(wrong)") { try self.decode(Array(wrong.utf8)) }
+        }
+    }
+
     @Test func aLargeAnswerIsRead() throws {
         let text = String(repeating: "0123456789", count: 200_000)
         #expect(
