@@ -184,10 +184,11 @@ extension RedisMessageCodec {
     /// - Parameter times: when an encrypted message may have been made, in seconds since 1970; `nil` for any time.
     package func decode(_ stored: ByteBuffer, madeIn times: ClosedRange<UInt64>? = nil) throws(Fault) -> Arrival {
         var payload = stored
-        guard payload.readSlice(length: self.prefixLength) != nil else {
+        guard payload.readableBytes >= self.prefixLength else {
             throw Fault(
                 reason: .undecodable, description: "shorter than the random prefix of \(self.prefixLength) bytes")
         }
+        payload.moveReaderIndex(forwardBy: self.prefixLength)
         if let keyring = self.keyring {
             do throws(FernetKeyring.Refusal) {
                 payload = try keyring.open(payload, madeIn: times)

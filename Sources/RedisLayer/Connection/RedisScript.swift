@@ -4,7 +4,9 @@ import Crypto
 ///
 /// It is sent by its digest (`EVALSHA`). A client tells each new connection's server the script before its first use, in
 /// the same pipeline (`SCRIPT LOAD`), and tells it again when the server has forgotten it (`NOSCRIPT`).
-struct RedisScript: Sendable, Hashable {
+///
+/// A class, so that a command that runs one is not larger than others: they are copied often.
+final class RedisScript: Sendable {
     /// The Lua text.
     let source: String
     /// SHA-1 of the source in lower-case hexadecimal, by which Redis knows the script.
@@ -24,8 +26,4 @@ struct RedisScript: Sendable, Hashable {
         command.append(self.source)
         return command
     }
-
-    static func == (left: RedisScript, right: RedisScript) -> Bool { left.digest == right.digest }
-
-    func hash(into hasher: inout Hasher) { hasher.combine(self.digest) }
 }
