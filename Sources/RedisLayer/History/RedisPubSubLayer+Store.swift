@@ -120,12 +120,12 @@ extension RedisPubSubLayer: GroupStore {
 /// To where the topic of a group is.
 struct RedisTopicStoreTransport: RedisStoreTransport {
     let transport: any RedisPubSubTransport
-    let prefix: String
+    let groupPrefix: String
 
     func run(
         _ command: RedisCommand, for group: GroupName,
         completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
     ) {
-        self.transport.run(command, on: RedisTopic(group, prefix: self.prefix), completion: completion)
+        self.transport.run(command, on: RedisTopic(group, groupPrefix: self.groupPrefix), completion: completion)
     }
 }

@@ -51,7 +51,7 @@ final class RedisHosts: RedisPubSubTransport {
         _ command: RedisCommand, on topic: RedisTopic,
         completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
     ) {
-        self.host(of: topic).publisher.send(command, completion: completion)
+        self.hosts[self.place(of: topic)].publisher.send(command, completion: completion)
     }
 
     func subscribe(_ topic: RedisTopic, ready: @escaping @Sendable (RedisError?) -> Void) {

@@ -56,10 +56,10 @@ public final class RedisPubSubLayer: ChannelLayer {
         self.isCluster = configuration.isCluster
         let keys = RedisStoreKeys(
             prefix: configuration.prefix,
-            topicPrefix: configuration.isCluster ? RedisTopic.groupPrefix(configuration.prefix) : nil)
+            topicPrefix: configuration.isCluster ? self.groupPrefix : nil)
         self.kept = RedisStore(
             keys, codec: self.codec, presenceExpiry: configuration.presenceExpiry,
-            transport: RedisTopicStoreTransport(transport: self.transport, prefix: configuration.prefix),
+            transport: RedisTopicStoreTransport(transport: self.transport, groupPrefix: self.groupPrefix),
             eventLoop: loops.next())
         self.hub.use(self.transport)
     }

@@ -175,7 +175,7 @@ extension ContractLayer {
         let names = [keys.history, keys.position, keys.present, keys.renewed, keys.users].map {
             $0(GroupName(unchecked: "ab"))
         }
-        let topic = RedisTopic(GroupName(unchecked: "ab"), prefix: "asgi").name
+        let topic = RedisTopic(GroupName(unchecked: "ab"), groupPrefix: RedisTopic.groupPrefix("asgi")).name
         #expect(Set((names + [keys.once(GroupName(unchecked: "ab"), "}{")]).map(RedisSlot.of)) == [RedisSlot.of(topic)])
     }
 }
