@@ -2,9 +2,11 @@
 
     python -m django_site.tell GROUP COUNT
 
-The messages are those that the listeners check. Prints the seconds it took.
+The messages are those that the listeners check. Prints the seconds it took; on standard error, what its channel layer
+did not take.
 """
 
+import logging
 import os
 import sys
 import time
@@ -22,6 +24,11 @@ def numbered(number):
     """The text of message `number`, as Benchmarks/load/payload.h has it: 128 bytes."""
     text = f'{{"s":1{number:09d},"g":1000000,"t":1{0:018d},"p":"'
     return text + "x" * (126 - len(text)) + '"}'
+
+
+# The Redis layer says of a full channel that much, and no more.
+logging.getLogger("channels_redis").addHandler(logging.StreamHandler())
+logging.getLogger("channels_redis").setLevel(logging.INFO)
 
 
 async def tell(group, count):
