@@ -11,9 +11,14 @@ package struct UpstreamRequest: Sendable {
     /// `Host` is added when absent; `Content-Length` and `Connection` are the client's own.
     package var fields: HeaderFields
     package var body: ByteBuffer
+    /// To send it twice is the same as to send it once, whatever the method says.
+    package var isHarmless: Bool
 
-    package init(method: String, target: String, fields: HeaderFields = HeaderFields(), body: ByteBuffer = ByteBuffer())
-    {
+    package init(
+        method: String, target: String, fields: HeaderFields = HeaderFields(), body: ByteBuffer = ByteBuffer(),
+        isHarmless: Bool = false
+    ) {
+        self.isHarmless = isHarmless
         self.method = method
         self.target = target
         self.fields = fields

@@ -50,13 +50,15 @@ package enum RetryRule {
     /// says nonsense is not left for another: whatever made it so would go round all of them.
     ///
     /// - Parameters:
+    ///   - isHarmless: who asks says that it may be repeated, whatever its method.
     ///   - isReplayable: the whole request, as far as it was sent, is still at hand; nothing of an answer was passed on.
     ///   - repeats: how often it has been sent again already.
     ///   - retries: how often it may be.
     package static func next(
-        after error: UpstreamError, method: String, isReplayable: Bool, repeats: Int, retries: Int
+        after error: UpstreamError, method: String, isHarmless: Bool = false, isReplayable: Bool, repeats: Int,
+        retries: Int
     ) -> Next? {
-        guard isReplayable, Self.isIdempotent(method) else { return nil }
+        guard isReplayable, isHarmless || Self.isIdempotent(method) else { return nil }
         switch error.code {
         // A kept connection may have ended while we wrote. That says nothing of the upstream, so it is no attempt at it.
         case .closedBeforeAnswer where error.onReusedConnection && repeats == 0: return .anywhere

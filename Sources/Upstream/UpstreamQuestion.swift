@@ -82,8 +82,8 @@ final class UpstreamQuestion: UpstreamExchange, Watched {
         self.ticket = nil
         if self.promise != nil, self.head == nil,
             let next = RetryRule.next(
-                after: error, method: self.request.method, isReplayable: true, repeats: self.repeats,
-                retries: self.pool.retries),
+                after: error, method: self.request.method, isHarmless: self.request.isHarmless, isReplayable: true,
+                repeats: self.repeats, retries: self.pool.retries),
             self.pool.canRepeat(next, after: error)
         {
             self.repeats += 1

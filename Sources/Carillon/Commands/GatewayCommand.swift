@@ -41,7 +41,8 @@ struct GatewayCommand: AsyncParsableCommand {
         let client = UpstreamClient(workers, group: runtime.group, logger: runtime.logger)
         let server = try GatewayServer(
             configuration: configuration, name: NodeName.text(listening: gateway.listen), version: Version.text,
-            layer: channelLayer, eventLoopGroup: runtime.group, ask: gateway.ask(client), logger: runtime.logger)
+            layer: channelLayer, eventLoopGroup: runtime.group, ask: gateway.ask(client), workers: client,
+            logger: runtime.logger)
         let part = GatewayPart(
             server: server, process: gateway, drainTime: configuration.drainTime,
             connectionLimit: configuration.limits.total, descriptors: runtime.descriptors, layer: layer.name,

@@ -82,7 +82,7 @@ struct WholeSite {
         let gateway = try GatewayServer(
             configuration: whole.gateway, name: NodeName.text(listening: whole.router.listen), version: Version.text,
             layer: layer, eventLoopGroup: group, ask: whole.gatewayProcess.ask(workers),
-            logger: Logger(label: "gateway"))
+            workers: workers, logger: Logger(label: "gateway"))
         var routing = whole.router
         routing.gateways = [self.endpoint(of: gateway)]
         let router = Router(routing, group: group, workers: workers, logger: Logger(label: "router"))

@@ -11,7 +11,7 @@ extension UpstreamClient {
         { request, loop in
             let question = UpstreamRequest(
                 method: request.head.method, target: request.head.target, fields: request.head.fields,
-                body: request.body)
+                body: request.body, isHarmless: request.isHarmless)
             return self.ask(question, timeout: timeout, limit: limit, on: loop)
                 .map { AskAnswer(status: $0.status, fields: $0.head.fields, body: $0.body) }
         }

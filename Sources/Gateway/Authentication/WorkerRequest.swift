@@ -6,10 +6,13 @@ package struct AskRequest: Sendable {
     package let head: RequestHead
     /// Empty for a GET.
     package let body: ByteBuffer
+    /// To ask twice does no more than to ask once, so that it may be repeated when a kept connection had ended.
+    package let isHarmless: Bool
 
-    package init(head: RequestHead, body: ByteBuffer = ByteBuffer()) {
+    package init(head: RequestHead, body: ByteBuffer = ByteBuffer(), isHarmless: Bool = false) {
         self.head = head
         self.body = body
+        self.isHarmless = isHarmless
     }
 }
 

@@ -14,12 +14,13 @@ extension ClientConfiguration {
             { "token": { "keys": [ { "algorithm": "HS256", "secret": "${CARILLON_JWT_SECRET}" } ] },
               "without_namespace": { "allow_subscribe_for_client": true } }
             """,
-        parts: Self.keys.map(\.part) + ChannelOptions.keys.map { $0.part.below("namespaces[]") })
+        parts: Self.keys.map(\.part) + ProxyConfiguration.keys.map { $0.part.below("proxy.EVENT") }
+            + ChannelOptions.keys.map { $0.part.below("namespaces[]") })
 
     /// Parts of their own.
     private static let structures = [
         "token", "subscription_token", "allowed_origins", "personal_channel", "transports",
-        "without_namespace", "namespaces",
+        "without_namespace", "namespaces", "proxy",
     ]
 
     private static let defaults = ClientConfiguration()
@@ -72,7 +73,12 @@ extension ClientConfiguration {
         self.subscriptionTokens = Self.tokens(node, "subscription_token")
         self.personal = node.child("personal_channel").flatMap { PersonalChannels(reading: $0) }
         for key in Self.keys { key.read(node, into: &self) }
-        if node.child("token") == nil, !self.allowsAnonymous, !self.isInsecure {
+        if let proxy = node.child("proxy"), proxy.allow(ProxyEvent.allCases.map(\.rawValue)) {
+            for event in ProxyEvent.allCases {
+                self.proxies[event] = proxy.child(event.rawValue).flatMap { ProxyConfiguration(reading: $0) }
+            }
+        }
+        if node.child("token") == nil, !self.allowsAnonymous, !self.isInsecure, self.proxies[.connect] == nil {
             node.note("lets nobody in, wanted \"token\" or \"allow_anonymous_connect_without_token\": true")
         }
         self.origins = node.child("allowed_origins").flatMap { OriginCheck(reading: $0) }

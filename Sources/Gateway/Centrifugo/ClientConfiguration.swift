@@ -23,6 +23,8 @@ package struct ClientConfiguration: Sendable {
     package var channelLimit = 128
     package var gap = GapBehaviour.ignore
     package var personal: PersonalChannels?
+    /// Where the application is asked about what.
+    package var proxies: [ProxyEvent: ProxyConfiguration] = [:]
     /// Seconds that a connection, or a subscription, may live after its end, for a new token to come.
     package var expiryGrace = 25
     package var subscriptionGrace = 25
@@ -65,12 +67,15 @@ final class ClientEndpoint: Sendable {
     let firstForm: Int
     /// Seconds a browser has for its `connect`.
     let connectTime: Int
+    /// Who is asked about what.
+    let proxies: [ProxyEvent: ProxyEndpoint]
 
     /// - Parameter layer: what carries messages, and keeps history and presence, if it does.
     init(
         _ configuration: ClientConfiguration, in gateway: GatewayConfiguration, firstForm: Int,
-        layer: (any ChannelLayer)?
+        layer: (any ChannelLayer)?, proxies: [ProxyEvent: ProxyEndpoint] = [:]
     ) {
+        self.proxies = proxies
         self.configuration = configuration
         self.layer = layer
         self.firstForm = firstForm
@@ -96,6 +101,7 @@ final class ClientEndpoint: Sendable {
         rules.historyLimit = configuration.historyLimit
         rules.recoveryLimit = configuration.recoveryLimit
         rules.personal = configuration.personal
+        rules.asks = Set(proxies.keys)
         self.rules = rules
     }
 

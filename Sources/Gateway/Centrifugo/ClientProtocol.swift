@@ -21,6 +21,8 @@ struct ClientProtocol {
         case verify(token: String)
         /// Find out what the token allows; then `subscriptionVerified`.
         case verifySubscription(token: String)
+        /// Find out what the application says; then `answered`.
+        case ask(ProxyEvent, ProxyDetails)
         /// Somebody is there: from now on pings go out.
         case connected(user: String)
         /// The user may have this connection alone, which those who follow the group are told.
@@ -34,6 +36,8 @@ struct ClientProtocol {
         case announce(join: Bool, ClientChannel, ClientInfo)
         /// Hand it to the layer; then `published`.
         case publish(ClientChannel, namespace: Int, data: ClientData, publisher: ClientInfo)
+        /// The same, with what the application says of it.
+        case publishDecided(ClientChannel, namespace: Int, data: ClientData, publisher: ClientInfo, ProxyResult)
         /// Then `presenceRead`, `statsRead`, `historyRead`.
         case readPresence(ClientChannel)
         case readPresenceStats(ClientChannel)
@@ -64,6 +68,8 @@ struct ClientProtocol {
         var subscriptionGrace: Int64 = 25
         var historyLimit = 300
         var recoveryLimit = 300
+        /// What the application decides.
+        var asks: Set<ProxyEvent> = []
         /// Every user has a channel of its own.
         var personal: PersonalChannels?
     }
@@ -83,6 +89,9 @@ struct ClientProtocol {
         case verifying(id: UInt32, Found, ClientCommand.Subscribe)
         case subscribing(id: UInt32)
         case publishing(id: UInt32)
+        /// The application is asked about a publication, or called.
+        case moderating(id: UInt32, Found, ClientData)
+        case calling(id: UInt32)
         case reading(id: UInt32, HistoryQuery?, dataKey: String?)
         case refreshingSubscription(id: UInt32, channel: String)
     }
@@ -94,6 +103,10 @@ struct ClientProtocol {
     var pending: Pending?
     private var awaitsPong = false
     var credentials = ClientCredentials.anonymous
+    /// What the browser would have as fields of its request.
+    var headers: [String: String] = [:]
+    /// The application is asked whether the connection may stay.
+    var isAskingToStay = false
     var subscriptions: [String: ClientSubscription] = [:]
     /// Channels that were lost, and whose subscriber is still to be told.
     var lost: Set<String> = []
@@ -150,7 +163,7 @@ struct ClientProtocol {
         case .presence(let channel): return self.presence(id, channel, stats: false)
         case .presenceStats(let channel): return self.presence(id, channel, stats: true)
         case .history(let request): return self.history(id, request)
-        case .rpc: return [.reply(ClientReply(id, .error(.notAvailable)))]
+        case .rpc(let method, let data): return self.call(id, method, data)
         case .refresh(let token): return self.refresh(id, token)
         case .refreshSubscription(let channel, let token): return self.refreshSubscription(id, channel, token)
         }
@@ -216,10 +229,13 @@ struct ClientProtocol {
 
     /// Finds out anew when time does something; called when an end has changed.
     mutating func setDeadline() {
-        var deadline = self.credentials.expires.map { Self.sum($0, self.rules.expiryGrace) }
+        var deadline = self.credentials.expires.flatMap { expires in
+            self.isAskingToStay ? nil : Self.sum(expires, self.asksToStay ? 0 : self.rules.expiryGrace)
+        }
         for subscription in self.subscriptions.values {
-            guard let expires = subscription.expires else { continue }
-            deadline = min(deadline ?? .max, Self.sum(expires, self.rules.subscriptionGrace))
+            guard let expires = subscription.expires, !subscription.isAskingToStay else { continue }
+            let grace = self.asksToKeep(subscription) ? 0 : self.rules.subscriptionGrace
+            deadline = min(deadline ?? .max, Self.sum(expires, grace))
         }
         self.deadline = deadline
     }

@@ -127,14 +127,16 @@ extension ClientSession {
     // MARK: Commands
 
     func publish(
-        _ data: ClientData, by publisher: ClientInfo, to channel: ClientChannel, _ namespace: Int, _ session: Session
+        _ data: ClientData, by publisher: ClientInfo, to channel: ClientChannel, _ namespace: Int,
+        _ decided: ProxyResult?, _ session: Session
     ) {
         var message = LayerMessage.publication(data.layerValue)
         message.entries.append(LayerValue.Entry(key: .string("info"), value: publisher.layerValue))
+        decided?.add(to: &message)
         let layer = session.context.layer
         let namespaces = self.endpoint.rules.namespaces.all
-        if namespaces.indices.contains(namespace), let options = HistoryOptions(namespaces[namespace]),
-            let store = layer.store
+        if namespaces.indices.contains(namespace),
+            let options = HistoryOptions(namespaces[namespace], decided ?? ProxyResult()), let store = layer.store
         {
             self.ask(
                 session, LayerError?.self,

@@ -9,7 +9,7 @@ import NIOCore
 final class ClientSession {
     let endpoint: ClientEndpoint
     let transport: ClientTransport
-    private var codec: ClientCodec { self.transport.form.codec }
+    var codec: ClientCodec { self.transport.form.codec }
     weak var session: Session?
     var machine: ClientProtocol
 
@@ -118,6 +118,8 @@ final class ClientSession {
         self.waitingBytes += frame.readableBytes
         self.frames.append(frame)
         self.work()
+        // What is left of it waits for an answer: what it will ask can go along.
+        if self.machine.isBusy, let rest = self.frames.last { self.foresee(rest) }
         // What waits while a command is under way is bounded: only a flood is more than a few frames.
         let limit = (self.session?.context.configuration.session.messageLimit ?? 0) * 4
         if self.waitingBytes > limit || self.frames.count > Self.frameLimit { self.end(.tooManyRequests) }
@@ -144,8 +146,12 @@ final class ClientSession {
             }
         }
         self.isWorking = false
+        if self.frames.isEmpty, !self.machine.isBusy { self.foreseen.removeAll() }
         self.flush()
     }
+
+    /// What was asked for commands that are still to come.
+    var foreseen = ForeseenQuestions()
 
     /// The first of `frames` is the rest of the one that the last command stood in.
     private var isWithinFrame = false
@@ -220,11 +226,14 @@ final class ClientSession {
             self.codec.write(push, isBare: self.transport.path.isUnidirectional, to: &self.replies)
         case .verify(let token): self.verify(token, session)
         case .verifySubscription(let token): self.verifySubscription(token, session)
+        case .ask(let event, let details): self.ask(event, details, session)
         case .connected(let user): self.connected(user, session)
         case .open(let opening): self.open(opening, session)
         case .close(let channel): session.shard.unfollow(channel.group, for: session)
         case .publish(let channel, let namespace, let data, let publisher):
-            self.publish(data, by: publisher, to: channel, namespace, session)
+            self.publish(data, by: publisher, to: channel, namespace, nil, session)
+        case .publishDecided(let channel, let namespace, let data, let publisher, let result):
+            self.publish(data, by: publisher, to: channel, namespace, result, session)
         case .readPresence(let channel): self.readPresence(of: channel, session)
         case .readPresenceStats(let channel): self.readPresenceStats(of: channel, session)
         case .readHistory(let channel, let query): self.readHistory(of: channel, query, session)

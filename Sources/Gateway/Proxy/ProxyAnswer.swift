@@ -17,11 +17,13 @@ enum ProxyAnswer: Equatable, Sendable {
 
 /// Why there is no answer. The browser is told that a later attempt may succeed.
 enum ProxyFailure: String, Equatable, Sendable, CaseIterable {
-    /// The application could not be reached, was too slow, or hung up.
+    /// The application could not be reached, or hung up.
     case unreachable
+    /// It took longer than it may.
+    case slow
     /// It answered with another status than 200.
     case status
-    /// Its answer is not what an answer is.
+    /// Its answer is not what an answer is, or too long.
     case unreadable
     /// It is slow, and too many questions wait already.
     case overloaded
@@ -63,6 +65,8 @@ struct ProxyResult: Equatable, Sendable {
 }
 
 extension ProxyAnswer {
+    var isFailure: Bool { if case .failed = self { true } else { false } }
+
     private static let keys: Set<String> = ["result", "error", "disconnect"]
 
     /// Reads the JSON object of one answer.

@@ -3,12 +3,18 @@ import NIOCore
 package import Upstream
 
 /// Where and how the application is asked about one kind of event.
-package struct ProxyConfiguration: Sendable {
+package struct ProxyConfiguration: Equatable, Sendable {
     /// Where an application is asked.
     package enum Endpoint: Sendable, Hashable {
         /// A path at the workers that the router knows.
         case workers(path: String)
         case server(UpstreamAddress, target: String)
+    }
+
+    /// A field of every request.
+    package struct StaticField: Equatable, Sendable {
+        package var name: String
+        package var value: String
     }
 
     package var endpoint: Endpoint
@@ -19,7 +25,7 @@ package struct ProxyConfiguration: Sendable {
     /// The same of what the browser says in `connect`, which it can choose freely.
     package var emulatedFields: [String] = []
     /// Fields that are always sent: a secret that tells the application who asks.
-    package var staticFields: [(name: String, value: String)] = []
+    package var staticFields: [StaticField] = []
     /// Whether the connection's id is said. Without it equal connections ask equal questions.
     package var saysClient = true
     package var saysMeta = false
@@ -36,6 +42,8 @@ package struct ProxyConfiguration: Sendable {
     package var patience = 10_000
     /// Answers in memory, for as long as the application's `Cache-Control` says.
     package var cached = 10_000
+    /// Bytes of an answer at most.
+    var answerLimit: Int { 65_536 * max(self.batchSize, 1) }
     /// What other statuses than 200 mean.
     var statuses: [Int: ProxyAnswer] = [:]
 

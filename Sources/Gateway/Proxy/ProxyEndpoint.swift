@@ -2,8 +2,10 @@ import ChannelLayer
 import HTTP1
 import NIOCore
 import Telemetry
+import Upstream
 
-/// Asks the application about one kind of event: does what `ProxyDesk` says, on one event loop of the gateway.
+/// Asks the application at one address, about one or several kinds of event: does what `ProxyDesk` says, on one event loop
+/// of the gateway.
 final class ProxyEndpoint: Sendable {
     private struct Alarm {
         let time: NIODeadline
@@ -49,16 +51,25 @@ final class ProxyEndpoint: Sendable {
         return promise.futureResult
     }
 
-    /// What the question's request has of the browser's own.
+    /// What the question's request has of the browser's own. Where the browser is it does not say itself: that is the
+    /// address of the connection, or what a trusted proxy says.
     ///
     /// - Parameter emulated: what it said in `connect`.
-    func fields(of request: HeaderFields, emulated: [String: String] = [:]) -> [ProxyQuestion.Field] {
+    func fields(
+        of request: HeaderFields, from client: ClientAddress, emulated: [String: String] = [:]
+    ) -> [ProxyQuestion.Field] {
         var fields: [ProxyQuestion.Field] = []
         func add(_ name: String, _ value: String) {
             if !value.isEmpty { fields.append(.init(name: name, value: value)) }
         }
         for name in self.configuration.fields {
-            add(name, request.values(name).joined(separator: name.lowercased() == "cookie" ? "; " : ", "))
+            switch name.lowercased() {
+            case "x-forwarded-for", "x-real-ip": add(name, client.address?.description ?? "")
+            case "cookie": add(name, request.values(name).joined(separator: "; "))
+            case let other:
+                let isProxys = other == "forwarded" || other.hasPrefix("x-forwarded-")
+                if !isProxys || client.isFromTrustedProxy { add(name, request.values(name).joined(separator: ", ")) }
+            }
         }
         for name in self.configuration.emulatedFields {
             let value = emulated.first { $0.key.lowercased() == name.lowercased() }?.value ?? ""
@@ -110,11 +121,29 @@ final class ProxyEndpoint: Sendable {
             self.onHome { desk in
                 switch result {
                 case .success(let answer):
-                    if let failure = self.overload(answer) { return desk.failed(number, failure, now: .now()) }
-                    return desk.answered(number, self.answers(in: answer, to: questions.count), now: .now())
-                case .failure: return desk.failed(number, .unreachable, now: .now())
+                    if let failure = self.overload(answer) {
+                        self.explain("status \(answer.status)", questions)
+                        return desk.failed(number, failure, now: .now())
+                    }
+                    let answers = self.answers(in: answer, to: questions.count)
+                    if answers.contains(where: \.answer.isFailure) {
+                        self.explain("status \(answer.status), \(answer.body.readableBytes) bytes", questions)
+                    }
+                    return desk.answered(number, answers, now: .now())
+                case .failure(let error):
+                    self.explain("\(error)", questions)
+                    return desk.failed(number, Self.failure(error), now: .now())
                 }
             }
+        }
+    }
+
+    private static func failure(_ error: any Error) -> ProxyFailure {
+        switch (error as? UpstreamError)?.code {
+        case .timedOut: .slow
+        case .badAnswer, .tooLarge: .unreadable
+        case .overloaded: .overloaded
+        default: .unreachable
         }
     }
 
@@ -123,14 +152,17 @@ final class ProxyEndpoint: Sendable {
         if questions.count == 1, self.configuration.batchSize == 1, let question = questions.first {
             for field in question.fields { fields.append(field.name, field.value) }
         }
-        for (name, value) in self.configuration.staticFields where !fields.contains(name) { fields.append(name, value) }
+        for field in self.configuration.staticFields where !fields.contains(field.name) {
+            fields.append(field.name, field.value)
+        }
         fields.append("Content-Type", "application/json")
         fields.append("Accept", "application/json")
         let body =
             self.configuration.batchSize == 1
             ? questions.first?.body ?? ByteBuffer() : ProxyBatch.body(of: questions)
         return AskRequest(
-            head: RequestHead(method: "POST", target: self.target, version: .http11, fields: fields), body: body)
+            head: RequestHead(method: "POST", target: self.target, version: .http11, fields: fields), body: body,
+            isHarmless: questions.allSatisfy(\.event.isPure))
     }
 
     // MARK: Answers
@@ -152,10 +184,23 @@ final class ProxyEndpoint: Sendable {
         return Array(repeating: (ProxyAnswer(reading: answer.body), maxAge), count: count)
     }
 
+    /// Questions have no answer, whatever the reason.
     private func noteFailure(_ failure: ProxyFailure, _ count: Int) {
         self.metrics.failed(failure, by: count)
+        // What goes wrong with a request is logged there.
+        guard failure == .overloaded || failure == .overdue else { return }
         self.log.log(
-            .warning, "The application did not answer a question",
+            .warning, "A question to the application waited in vain",
             metadata: [LogKey.reason: "\(failure.rawValue)", LogKey.target: "\(self.target)"])
+    }
+
+    /// What exactly went wrong with a request.
+    private func explain(_ error: String, _ questions: [ProxyQuestion]) {
+        self.log.log(
+            .warning, "A request to the application failed",
+            metadata: [
+                LogKey.error: "\(error)", LogKey.target: "\(self.target)",
+                LogKey.type: "\(questions.first?.event.rawValue ?? "")",
+            ])
     }
 }

@@ -32,7 +32,7 @@ struct ProxyAsker: Sendable {
 }
 
 /// What a question says beside it. Empty values are not said.
-struct ProxyDetails: Sendable {
+struct ProxyDetails: Equatable, Sendable {
     var channel = ""
     var method = ""
     var token = ""

@@ -106,7 +106,8 @@ final class Admission {
             isCounted: self.isCounted,
             opening: self.opening.answer(self.context, self.handshake, subprotocol: subprotocol),
             wire: self.opening.wire, transport: self.route.clientPath.map { ClientTransport(self.handshake, on: $0) },
-            handshake: plan.receiver.needsHandshake ? self.handshake : nil)
+            handshake: plan.receiver.needsHandshake || self.route.client?.proxies.isEmpty == false
+                ? self.handshake : nil)
     }
 }
 

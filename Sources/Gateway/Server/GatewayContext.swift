@@ -29,14 +29,15 @@ package final class GatewayContext: Sendable {
     /// - Throws: `RouteError` for routes, origins or proxies that cannot be used.
     init(
         configuration: GatewayConfiguration, name: String, version: String, layer: any ChannelLayer,
-        eventLoops: [any EventLoop], ask: @escaping AskWorker, logger: Logger, metrics: GatewayMetrics
+        eventLoops: [any EventLoop], ask: @escaping AskWorker,
+        proxies: [ProxyEvent: ProxyEndpoint] = [:], logger: Logger, metrics: GatewayMetrics
     ) throws {
         self.configuration = configuration
         self.metrics = metrics
         self.layer = layer
         self.ask = ask
         self.log = BoundedLog(logger)
-        self.routes = try GatewayRoutes(configuration, ask: ask, layer: layer)
+        self.routes = try GatewayRoutes(configuration, ask: ask, layer: layer, proxies: proxies)
         self.origins = try OriginCheck(allowing: configuration.allowedOrigins)
         self.proxies = try TrustedProxies(configuration.trustedProxies)
         self.frames = FrameBuilder(

@@ -33,7 +33,8 @@ struct GatewayRoutes: Sendable {
 
     /// - Parameter layer: what browsers' own channels are carried by.
     init(
-        _ gateway: GatewayConfiguration, ask: @escaping AskWorker, layer: (any ChannelLayer)? = nil
+        _ gateway: GatewayConfiguration, ask: @escaping AskWorker, layer: (any ChannelLayer)? = nil,
+        proxies: [ProxyEvent: ProxyEndpoint] = [:]
     ) throws(RouteError) {
         var registry = RuleSetRegistry()
         var routes = gateway.routes.map {
@@ -43,7 +44,8 @@ struct GatewayRoutes: Sendable {
         }
         self.ruleSets = registry.sets
         if let client = gateway.client {
-            let endpoint = ClientEndpoint(client, in: gateway, firstForm: registry.sets.count, layer: layer)
+            let endpoint = ClientEndpoint(
+                client, in: gateway, firstForm: registry.sets.count, layer: layer, proxies: proxies)
             let authenticator = Authenticator(.anonymous, ask: ask, now: WallClock.seconds)
             var own: [GatewayRoute] = []
             for path in client.servedPaths {

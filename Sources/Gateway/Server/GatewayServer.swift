@@ -5,7 +5,8 @@ package import NIOCore
 import NIOPosix
 package import Settings
 import Synchronization
-import Upstream
+import Telemetry
+package import Upstream
 
 /// A gateway: listens, or is handed sockets, and serves browsers on its event loops until it is drained.
 package final class GatewayServer: Sendable {
@@ -28,24 +29,60 @@ package final class GatewayServer: Sendable {
     ///   - layer: what carries the messages; the gateway does not close it.
     ///   - eventLoopGroup: every loop of it gets a shard of the hub.
     ///   - ask: how a worker is asked (authentication, messages for a worker); `nil` when no worker is configured.
+    ///   - workers: the same, for questions about browsers' events, which have limits of their own.
     ///   - runsClock: whether seconds pass by themselves; tests move them (`Hub.passSecond`).
     package init(
         configuration: GatewayConfiguration, name: String = "gateway", version: String = "",
         layer: any ChannelLayer, eventLoopGroup: any EventLoopGroup,
-        ask: AskWorker? = nil, logger: Logger, metrics: GatewayMetrics = GatewayMetrics(), runsClock: Bool = true
+        ask: AskWorker? = nil, workers: UpstreamClient? = nil, logger: Logger,
+        metrics: GatewayMetrics = GatewayMetrics(), runsClock: Bool = true
     ) throws {
         self.group = eventLoopGroup
         self.loops = Array(eventLoopGroup.makeIterator())
         self.context = try GatewayContext(
             configuration: configuration, name: name, version: version, layer: layer, eventLoops: self.loops,
-            ask: ask ?? { _, loop in loop.makeFailedFuture(NoWorkers()) }, logger: logger,
-            metrics: metrics)
+            ask: ask ?? Self.nobody,
+            proxies: Self.proxies(configuration, workers, eventLoopGroup, logger), logger: logger, metrics: metrics)
         self.context.start(runsClock: runsClock)
         for keySet in configuration.keySets {
             keySet.use(
                 UpstreamClient(
                     UpstreamConfiguration(addresses: [keySet.address]), group: eventLoopGroup, logger: logger))
         }
+    }
+
+    private static let nobody: AskWorker = { _, loop in loop.makeFailedFuture(NoWorkers()) }
+
+    /// Who is asked about browsers' events.
+    private static func proxies(
+        _ configuration: GatewayConfiguration, _ workers: UpstreamClient?, _ group: any EventLoopGroup,
+        _ logger: Logger
+    ) -> [ProxyEvent: ProxyEndpoint] {
+        guard let configurations = configuration.client?.proxies, !configurations.isEmpty else { return [:] }
+        let metrics = ProxyMetrics()
+        let log = BoundedLog(logger)
+        var clients: [UpstreamAddress: UpstreamClient] = [:]
+        var endpoints: [ProxyEvent: ProxyEndpoint] = [:]
+        for event in ProxyEvent.allCases {
+            guard let proxy = configurations[event] else { continue }
+            // Events that are asked at the same place in the same way stand in one queue, and go out together.
+            if let same = endpoints.values.first(where: { $0.configuration == proxy }) {
+                endpoints[event] = same
+                continue
+            }
+            var client = workers
+            if case .server(let address, _) = proxy.endpoint {
+                let own =
+                    clients[address]
+                    ?? UpstreamClient(UpstreamConfiguration(addresses: [address]), group: group, logger: logger)
+                clients[address] = own
+                client = own
+            }
+            let timeout = TimeAmount.milliseconds(Int64(proxy.timeout))
+            let ask = client?.asking(timeout: timeout, limit: proxy.answerLimit) ?? Self.nobody
+            endpoints[event] = ProxyEndpoint(proxy, ask: ask, home: group.next(), metrics: metrics, log: log)
+        }
+        return endpoints
     }
 
     // MARK: Listening

@@ -69,6 +69,19 @@ struct ProtocolLine {
         self.done(self.machine.verified(.failure(fault), now: now))
     }
 
+    /// What the application answers, as JSON.
+    mutating func answered(
+        _ event: ProxyEvent, _ answer: String, in channel: String = "", now: Int64 = 100
+    ) -> [String] {
+        self.failed(event, ProxyAnswer(reading: ByteBuffer(string: answer)), in: channel, now: now)
+    }
+
+    mutating func failed(
+        _ event: ProxyEvent, _ answer: ProxyAnswer, in channel: String = "", now: Int64 = 100
+    ) -> [String] {
+        self.done(self.machine.answered(event, channel: channel, answer, now: now))
+    }
+
     /// What has to be done for subscriptions that have begun.
     private(set) var openings: [ClientOpening] = []
 
@@ -113,6 +126,10 @@ struct ProtocolLine {
         case .push(let push): "push " + Self.json(push)
         case .verify(let token): "verify \(token)"
         case .verifySubscription(let token): "verify subscription \(token)"
+        case .ask(let event, let details):
+            (["ask", event.rawValue, details.channel, details.method, details.token, details.name]
+                + [details.data.map { String(buffer: $0.json) } ?? ""] + details.channels)
+                .filter { !$0.isEmpty }.joined(separator: " ")
         case .connected(let user): "connected \(user)"
         case .replaceOthers(let channel): "replace \(channel.text)"
         case .open(let opening): "open \(opening.channel.text) \(opening.namespace) \(Self.text(opening.wanted))"
@@ -122,6 +139,9 @@ struct ProtocolLine {
         case .publish(let channel, _, let data, let publisher):
             "publish \(channel.text) \(String(buffer: data.json)) \(publisher.user) \(publisher.client)"
                 + (publisher.connection.map { " " + String(buffer: $0.json) } ?? "")
+        case .publishDecided(let channel, _, let data, let publisher, let result):
+            "publish \(channel.text) \(String(buffer: data.json)) \(publisher.user)"
+                + (result.skipsHistory ? " unkept" : "") + (result.tags.isEmpty ? "" : " tagged")
         case .readPresence(let channel): "presence \(channel.text)"
         case .readPresenceStats(let channel): "stats \(channel.text)"
         case .readHistory(let channel, let query):

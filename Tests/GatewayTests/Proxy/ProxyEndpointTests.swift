@@ -48,7 +48,7 @@ import Testing
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         var configuration = ProxyConfiguration(.workers(path: "/ask"))
-        configuration.staticFields = [("X-Secret", "s")]
+        configuration.staticFields = [.init(name: "X-Secret", value: "s")]
         change(&configuration)
         let application = Application()
         let endpoint = ProxyEndpoint(
@@ -153,11 +153,21 @@ import Testing
     }
 
     @Test func fieldsAreThoseThatTheSettingsName() async throws {
-        try await self.with({ $0.emulatedFields = ["X-Tenant", "X-Bad"] }) { endpoint, _, _ in
-            let request = HeaderFields([("cookie", "a=1"), ("Cookie", "b=2"), ("X-Other", "x"), ("Origin", "http://x")])
-            let fields = endpoint.fields(of: request, emulated: ["x-tenant": "5", "X-Bad": "a\r\nb", "Cookie": "c=3"])
+        try await self.with({
+            $0.fields.append("X-Forwarded-Proto")
+            $0.emulatedFields = ["X-Tenant", "X-Bad"]
+        }) { endpoint, _, _ in
+            let request = HeaderFields([
+                ("cookie", "a=1"), ("Cookie", "b=2"), ("X-Other", "x"), ("Origin", "http://x"),
+                ("X-Forwarded-For", "made up"), ("X-Forwarded-Proto", "made up"),
+            ])
+            let client = ClientAddress(address: IPAddress("192.0.2.7"))
+            let fields = endpoint.fields(
+                of: request, from: client, emulated: ["x-tenant": "5", "X-Bad": "a\r\nb", "Cookie": "c=3"])
             #expect(
-                fields.map { "\($0.name): \($0.value)" } == ["Cookie: a=1; b=2", "Origin: http://x", "X-Tenant: 5"])
+                fields.map { "\($0.name): \($0.value)" } == [
+                    "Cookie: a=1; b=2", "Origin: http://x", "X-Forwarded-For: 192.0.2.7", "X-Tenant: 5",
+                ])
         }
     }
 }

@@ -27,6 +27,12 @@ extension ChannelOptions {
         Self.flag(
             "allow_user_limited_channels", \.allowUserLimitedChannels,
             "`dialog#12,57` is for the users 12 and 57 alone, who need no other permission."),
+        Self.flag(
+            "subscribe_proxy_enabled", \.asksToSubscribe,
+            "The application is asked who may subscribe without a token (docs/event-proxy.md)."),
+        Self.flag(
+            "sub_refresh_proxy_enabled", \.asksToRefresh,
+            "It is asked whether a subscription may stay whose time is up."),
         Key(
             "channel_regex", \.namePattern, of: Self.defaults,
             SettingKind<String>.string("a POSIX extended regular expression").converted(
@@ -41,6 +47,8 @@ extension ChannelOptions {
         Self.flag(
             "allow_publish_for_anonymous", \.publishing.forAnonymous,
             "With `allow_publish_for_client`: who has no user too."),
+        Self.flag(
+            "publish_proxy_enabled", \.asksToPublish, "The application is asked what becomes of what browsers publish."),
         Key(
             "publication_data_format", \.publicationFormat, of: Self.defaults, .oneOf,
             "What data must be, else error 107: anything but nothing, `json`, `json_object`, or `binary`, which may be empty."

@@ -19,6 +19,7 @@ package struct ChannelOptions: Sendable, Hashable {
     /// Whether the application is asked, who may subscribe and what may be published.
     package var asksToSubscribe = false
     package var asksToPublish = false
+    package var asksToRefresh = false
 
     // MARK: What is kept
 

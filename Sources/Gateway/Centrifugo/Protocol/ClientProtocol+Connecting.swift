@@ -4,6 +4,7 @@ import ChannelLayer
 extension ClientProtocol {
     mutating func connect(_ id: UInt32, _ request: ClientCommand.Connect) -> [Action] {
         guard !request.token.isEmpty else {
+            if self.rules.asks.contains(.connect) { return self.askToConnect(id, request) }
             guard self.rules.allowsAnonymous else { return self.disconnect(.badRequest) }
             return self.enter(id, request, .anonymous, now: 0)
         }
@@ -35,7 +36,7 @@ extension ClientProtocol {
     /// Clocks may differ so much.
     private static let leeway: Int64 = 5
 
-    private mutating func enter(
+    mutating func enter(
         _ id: UInt32, _ request: ClientCommand.Connect, _ credentials: ClientCredentials, now: Int64
     ) -> [Action] {
         if let expires = credentials.expires, Self.sum(expires, Self.leeway) < now {
@@ -72,7 +73,7 @@ extension ClientProtocol {
         self.state = .connected
         let ping = self.transport.hasNativePings ? nil : self.rules.pingInterval
         var connected = ClientConnected(
-            client: self.client, ttl: Self.ttl(self.credentials.expires, now: now), ping: ping)
+            client: self.client, ttl: self.asksToStay ? nil : Self.ttl(self.credentials.expires, now: now), ping: ping)
         if self.transport.path.isUnidirectional { connected.wantsPong = false }
         connected.data = self.credentials.data
         var actions: [Action] = [.connected(user: self.user)]
@@ -129,7 +130,7 @@ extension ClientProtocol {
     }
 
     /// The connection cannot be used; the SDK closes it.
-    private mutating func turnAway(_ id: UInt32, _ error: ClientError) -> [Action] {
+    mutating func turnAway(_ id: UInt32, _ error: ClientError) -> [Action] {
         self.state = .refused
         self.credentials = .anonymous
         self.setDeadline()

@@ -15,7 +15,7 @@ extension ClientProtocol {
                     .publish(
                         found.channel, namespace: found.namespace, data: data, publisher: self.info(in: channel))
                 ]
-            case .ask: return self.refuse(id, .notAvailable)
+            case .ask: return self.askToPublish(id, found, data)
             case .refused(let error): return self.refuse(id, error)
             }
         }

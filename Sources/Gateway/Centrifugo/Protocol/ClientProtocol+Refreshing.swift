@@ -61,12 +61,14 @@ extension ClientProtocol {
     /// - Parameter now: seconds since 1970.
     mutating func timePassed(now: Int64) -> [Action] {
         guard case .connected = self.state else { return [] }
-        if let expires = self.credentials.expires, Self.sum(expires, self.rules.expiryGrace) <= now {
+        var actions = self.askToStay(now: now)
+        if let expires = self.credentials.expires, !self.isAskingToStay,
+            Self.sum(expires, self.rules.expiryGrace) <= now
+        {
             return self.disconnect(.connectionExpired)
         }
-        var actions: [Action] = []
         for (channel, subscription) in self.subscriptions.sorted(by: { $0.key < $1.key }) {
-            guard subscription.isOpen, let expires = subscription.expires,
+            guard subscription.isOpen, !self.isAskingToKeep(channel), let expires = subscription.expires,
                 Self.sum(expires, self.rules.subscriptionGrace) <= now
             else { continue }
             guard !subscription.isServerSide else { return self.disconnect(.subscriptionExpired) }

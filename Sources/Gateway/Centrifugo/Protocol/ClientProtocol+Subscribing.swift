@@ -25,7 +25,7 @@ extension ClientProtocol {
                 guard self.rules.allowsSubscriptionTokens else { return self.refuse(id, .permissionDenied) }
                 self.pending = .verifying(id: id, found, request)
                 return [.verifySubscription(token: request.token)]
-            case .ask: return self.refuse(id, .notAvailable)
+            case .ask: return self.askToSubscribe(id, found, request)
             case .refused(let error): return self.refuse(id, error)
             }
         }
@@ -54,7 +54,7 @@ extension ClientProtocol {
             && (claims.client.map { $0 == self.client } ?? true)
     }
 
-    private mutating func begin(
+    mutating func begin(
         _ id: UInt32, _ found: Found, _ request: ClientCommand.Subscribe, _ grant: SubscriptionGrant, now: Int64
     ) -> [Action] {
         let wishes = SubscriptionWishes(
@@ -137,8 +137,8 @@ extension ClientProtocol {
         guard case .success(let page) = result else { return self.failed(name, purpose) }
         let wasRecovering = subscription.since != nil
         var subscribed = subscription.subscribed(
-            page, ttl: Self.ttl(subscription.expires, now: now), wasRecovering: wasRecovering,
-            codec: self.transport.form.codec, runs: purpose == .server ? nil : runs)
+            page, ttl: self.asksToKeep(subscription) ? nil : Self.ttl(subscription.expires, now: now),
+            wasRecovering: wasRecovering, codec: self.transport.form.codec, runs: purpose == .server ? nil : runs)
         if subscription.form.contains(.compact) { subscribed.number = number }
         if case .command(let id) = purpose, wasRecovering, !subscribed.isRecovered, subscription.rejectsUnrecovered {
             self.takeSubscribing()

@@ -30,6 +30,8 @@ struct ClientSubscription: Equatable {
     var data: ClientData?
     /// Seconds since 1970; `nil` for never.
     var expires: Int64?
+    /// The application is asked whether it may stay.
+    var isAskingToStay = false
     let isPositioned: Bool
     let isRecoverable: Bool
     let hearsJoinLeave: Bool

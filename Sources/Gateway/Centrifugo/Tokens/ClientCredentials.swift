@@ -15,6 +15,8 @@ struct ClientCredentials: Equatable, Sendable {
     var expires: Int64?
     /// The channels it need not ask for.
     var channels: [String: SubscriptionGrant] = [:]
+    /// The application said so, and not a token.
+    var isAnswer = false
 
     static let anonymous = ClientCredentials()
 
