@@ -78,7 +78,8 @@ class WebSocket:
     `tls` is the context for wss.
     """
 
-    def __init__(self, url, *, origin="same", cookie=None, headers=(), subprotocols=None, tls=None, **options):
+    def __init__(self, url, *, origin="same", cookie=None, headers=(), subprotocols=None, tls=None, compression=None,
+                 **options):
         if origin == "same":
             parts = urllib.parse.urlsplit(url)
             origin = f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
@@ -90,7 +91,7 @@ class WebSocket:
         self._open = contextlib.ExitStack()
         self.connection = self._open.enter_context(connect(
             url, origin=origin, additional_headers=headers, subprotocols=subprotocols, open_timeout=LIMIT,
-            ping_interval=None, close_timeout=5, compression=None, proxy=None, max_size=None,
+            ping_interval=None, close_timeout=5, compression=compression, proxy=None, max_size=None,
             # Without a bound it reads and answers pings also while the test does something else, as browsers do.
             max_queue=None, **options))
 

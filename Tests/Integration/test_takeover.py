@@ -292,17 +292,19 @@ def test_who_asks_a_worker_moves_and_who_has_a_reply_channel_is_sent_away(server
         assert asker.read() == "who=me after"
 
 
-def test_over_tls_nobody_notices_either(servers, layer):
+def test_over_tls_and_with_compression_nobody_notices_either(servers, layer):
     """The router's own connections to a gateway move like those of browsers."""
     authority, port = Authority(servers.new_folder()), free_port()
     certificate, key = authority.issue("localhost", ["localhost"])
-    site = made(servers, layer)
+    site = made(servers, layer, compression=True)
     servers.start(Carillon, "router", {"router": {
         **site.settings["router"], "listen": [f"https://127.0.0.1:{port}"],
         "tls": {"certificates": [{"certificate": str(certificate), "key": str(key)}]}}})
     trust = ssl.create_default_context(cafile=str(authority.file))
     url = f"wss://localhost:{port}/channels/talk/hall"
-    with WebSocket(url, tls=trust) as secure, site.browser("/channels/talk/hall") as other:
+    with WebSocket(url, tls=trust, compression="deflate") as secure, \
+            site.browser("/channels/talk/hall", compression="deflate") as other:
+        assert all(one.connection.protocol.extensions for one in [secure, other])
         for word in ["one", "two"]:
             secure.send(f'"{word}"')
             assert secure.json() == other.json() == word

@@ -159,6 +159,30 @@ import Testing
         #expect(check.findings(in: text(gateways: 2, socket: "/run/x.sock", owner: "")).map(\.line) == [7, 7])
     }
 
+    @Test func gatewaysThatWouldTakeEachOthersBrowsersAreNamed() {
+        func findings(_ settings: String?, _ flag: String, gateways: Int = 2, seconds: Int = 45) -> [Finding] {
+            let check = SupervisorCheck(
+                connectionLimit: 100, drainTime: .seconds(10), takeover: settings, gatewayDrainTime: .seconds(10),
+                path: "s.conf")
+            return check.findings(
+                in: """
+                    [program:gateway]
+                    command=carillon gateway \(flag)
+                    user=carillon
+                    numprocs=\(gateways)
+                    stopwaitsecs=\(seconds)
+                    """)
+        }
+        let each = "--set gateway.takeover=/run/g-%(process_num)d"
+        #expect(findings(nil, each) == [])
+        #expect(findings("/run/g", each) == [])
+        #expect(findings("/run/g", "", gateways: 1) == [])
+        #expect(findings("/run/g", "").map(\.line) == [2])
+        #expect(findings(nil, "--set gateway.takeover=/run/g").map(\.line) == [2])
+        // The time for the bridge to begin, and for those who cannot be passed on.
+        #expect(findings(nil, each, seconds: 20).map(\.line) == [5])
+    }
+
     @Test func whatWouldRunAsRootIsNamed() {
         let entry = "[program:router]\ncommand=carillon router\nstopwaitsecs=30\n"
         #expect(self.supervisor.findings(in: entry).map(\.line) == [1])

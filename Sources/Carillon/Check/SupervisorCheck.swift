@@ -10,6 +10,10 @@ struct SupervisorCheck {
     var gatewaySockets: Set<String> = []
     /// Those of the router's workers and pools.
     var workerSockets: Set<String> = []
+    /// `gateway.takeover`, for entries that do not set it.
+    var takeover: String?
+    /// `gateway.drain_time`.
+    var gatewayDrainTime = Duration.zero
     let path: String
 
     /// Descriptors a gateway has beside its browsers' sockets: listeners, the layer, logs.
@@ -24,6 +28,7 @@ struct SupervisorCheck {
         }
         let isRoot = sections.first { $0.name == "supervisord" }?["user"] == nil
         for program in carillons { findings += self.programFindings(program, supervisordIsRoot: isRoot) }
+        findings += carillons.flatMap(self.takeoverFindings)
         findings += self.gatewayFindings(carillons) + carillons.flatMap(self.sharedSocketFindings)
         for group in sections where group.name.hasPrefix("group:") {
             findings += self.groupFindings(group, sections)
@@ -151,7 +156,7 @@ struct SupervisorCheck {
 
     // MARK: The file
 
-    private struct Section {
+    struct Section {
         struct Value {
             let value: String
             let line: Int

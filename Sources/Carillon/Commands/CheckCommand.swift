@@ -86,7 +86,9 @@ extension SupervisorCheck {
         self.init(
             connectionLimit: configuration.gateway.limits.total, drainTime: drains.max() ?? .zero,
             gatewaySockets: Set(configuration.router.gateways.compactMap { $0.address?.socketPath }),
-            workerSockets: Set(pools.flatMap(\.addresses).compactMap(\.socketPath)), path: path)
+            workerSockets: Set(pools.flatMap(\.addresses).compactMap(\.socketPath)),
+            takeover: configuration.gatewayProcess.takeover, gatewayDrainTime: configuration.gateway.drainTime,
+            path: path)
     }
 }
 
