@@ -53,6 +53,7 @@ final class AgentPart: Part {
 
     func start() async throws {
         let (agent, logger) = (self.agent, self.logger)
+        // A task of its own: it asks, waits and sends for as long as the part runs, and `stop` cancels it.
         let task = Task { await agent.run() }
         var feed: (any GroupFeed)?
         if let group = self.outlet.askGroup {
