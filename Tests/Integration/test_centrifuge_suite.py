@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tarfile
 
+import pytest
+
 from sites import Site
 
 SECRET = "the secret of a suite that makes its tokens itself"
@@ -61,8 +63,22 @@ def outcomes(folder, address):
     return found, done.stderr
 
 
-def test_the_sdks_own_tests_pass_against_one_gateway(shared):
-    site = Site(shared, more={"gateway": {"centrifugo": NAMESPACES}})
-    found, errors = outcomes(shared.new_folder(), site.address)
+def layer(name, request, unique):
+    """A layer of this kind, on the broker of the run."""
+    if name == "redis":
+        return {"backend": "redis", "config": {"hosts": [request.getfixturevalue("redis").url], "prefix": unique}}
+    if name == "rabbitmq":
+        return {"backend": "rabbitmq", "config": {
+            "host": request.getfixturevalue("rabbitmq").url, "groups_exchange": unique,
+            "history_log": f"{unique}-history"}}
+    return {"backend": "memory"}
+
+
+@pytest.mark.parametrize("name, gateways", [("memory", 1), ("redis", 2), ("rabbitmq", 2)])
+def test_the_sdks_own_tests_pass(servers, request, unique, name, gateways):
+    """Against one gateway, and against two behind the router, where one client's publication is another gateway's."""
+    site = Site(
+        servers, gateways=gateways, layer=layer(name, request, unique), more={"gateway": {"centrifugo": NAMESPACES}})
+    found, errors = outcomes(servers.new_folder(), site.address)
     assert {name: text for name, text in found.items() if text != "ok"} == {}, errors[-5000:]
     assert len(found) == ALL - len(MISSING), errors[-5000:]
