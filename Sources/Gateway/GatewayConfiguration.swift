@@ -5,6 +5,8 @@ package struct GatewayConfiguration: Sendable {
     package var routes: [RouteConfiguration] = []
     /// For browsers that choose their channels themselves; `nil` serves none.
     package var client: ClientConfiguration?
+    /// How the application is told who comes and goes; `nil` tells nobody.
+    package var lifecycle: LifecycleConfiguration?
     /// Origins that pages may come from, for routes without a list of their own; `self` is the host that is asked.
     package var allowedOrigins = ["self"]
     /// Whose `X-Forwarded-For` is believed: addresses, ranges, or `unix:`.

@@ -103,8 +103,8 @@ package enum GatewaySettings {
         help: "Time over which a stopping gateway sends its browsers away, so that they do not come back all at once.")
 
     package static let all: [any AnySetting] = [
-        RouteConfiguration.setting, ClientConfiguration.setting, path, allowedOrigins, trustedProxies, compression,
-        connectionLimit,
+        RouteConfiguration.setting, ClientConfiguration.setting, LifecycleConfiguration.setting, path, allowedOrigins,
+        trustedProxies, compression, connectionLimit,
         connectionsPerAddress, connectionsPerUser, messageLimit, messageRate, messageBurst, sendQueueLimit,
         pingInterval, pongTimeout, idleTimeout, closeTimeout, handshakeTimeout, slice, eventStreamRetry, drainTime,
     ]
@@ -119,6 +119,7 @@ extension GatewayConfiguration {
         self.pathPrefix = reader.value(GatewaySettings.path)
         self.routes = RouteConfiguration.all(reading: reader, prefix: self.pathPrefix)
         self.client = ClientConfiguration(reading: reader)
+        self.lifecycle = LifecycleConfiguration(reading: reader)
         self.allowedOrigins = reader.value(GatewaySettings.allowedOrigins)
         self.trustedProxies = reader.value(GatewaySettings.trustedProxies)
         self.compression = reader.value(GatewaySettings.compression)

@@ -7,6 +7,13 @@ package struct SettingPart: Sendable {
     package let defaultText: String
     package let help: String
 
+    package init(name: String, wanted: String, defaultText: String, help: String) {
+        self.name = name
+        self.wanted = wanted
+        self.defaultText = defaultText
+        self.help = help
+    }
+
     /// The same one level further down.
     package func below(_ place: String) -> SettingPart {
         SettingPart(name: "\(place).\(self.name)", wanted: self.wanted, defaultText: self.defaultText, help: self.help)

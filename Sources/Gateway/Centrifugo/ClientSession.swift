@@ -296,6 +296,7 @@ final class ClientSession {
         }
         session.shard.list(session)
         session.startPings()
+        session.context.introduced(session)
     }
 
     private func disconnect(_ reason: ClientDisconnect, _ session: Session) {

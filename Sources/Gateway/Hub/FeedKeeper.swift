@@ -18,10 +18,13 @@ final class FeedKeeper: @unchecked Sendable {
 
     private let home: any EventLoop
     private let feed: any GroupFeed
+    /// Told when this process follows a group, and when it does no more.
+    private let observer: (@Sendable (GroupName, Bool) -> Void)?
     private var groups: [GroupName: Group] = [:]
 
-    init(feed: any GroupFeed, home: any EventLoop) {
+    init(feed: any GroupFeed, home: any EventLoop, observer: (@Sendable (GroupName, Bool) -> Void)? = nil) {
         self.feed = feed
+        self.observer = observer
         self.home = home
     }
 
@@ -61,6 +64,7 @@ final class FeedKeeper: @unchecked Sendable {
         if error == nil {
             known.state = .ready
             self.groups[group] = known
+            self.observer?(group, true)
         } else {
             self.groups[group] = nil
         }
@@ -72,5 +76,6 @@ final class FeedKeeper: @unchecked Sendable {
         guard let known = self.groups[group], known.shards.isEmpty, case .ready = known.state else { return }
         self.groups[group] = nil
         self.feed.unfollow(group)
+        self.observer?(group, false)
     }
 }

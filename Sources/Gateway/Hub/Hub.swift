@@ -50,12 +50,14 @@ package final class Hub: GroupFeedListener {
     ///
     /// - Parameters:
     ///   - runsClock: whether seconds pass by themselves; if not, `passSecond` makes them.
+    ///   - observer: told when the first follower of a group comes, and when the last one has gone.
     ///   - heard: called when the site's other processes are heard, too.
     package func start(
-        on layer: any ChannelLayer, runsClock: Bool = true, heard: @escaping @Sendable () -> Void = {}
+        on layer: any ChannelLayer, runsClock: Bool = true,
+        observer: (@Sendable (GroupName, Bool) -> Void)? = nil, heard: @escaping @Sendable () -> Void = {}
     ) {
         guard let home = self.shards.first?.eventLoop else { return }
-        let keeper = FeedKeeper(feed: layer.openFeed(self), home: home)
+        let keeper = FeedKeeper(feed: layer.openFeed(self), home: home, observer: observer)
         for shard in self.shards { shard.start(with: keeper, runsClock: runsClock) }
         self.shards.first?.hear(self.control.groups, heard)
         guard self.reader != nil, let first = self.shards.first else { return }

@@ -15,6 +15,8 @@ package final class GatewayContext: Sendable {
     private let room: ControlRoom
     /// Browsers whose commands come in requests of their own.
     let emulated = EmulatedSessions()
+    /// Tells the application who comes and goes; `nil` where it does not want to know.
+    let lifecycle: LifecycleService?
     let layer: any ChannelLayer
     let ask: AskWorker
     let log: BoundedLog
@@ -26,10 +28,11 @@ package final class GatewayContext: Sendable {
     private let lastID = Atomic<UInt64>(0)
     private let draining = Atomic(false)
 
+    /// - Parameter tell: how the application is told of lifecycle events; `nil` for as `ask` does.
     /// - Throws: `RouteError` for routes, origins or proxies that cannot be used.
     init(
         configuration: GatewayConfiguration, name: String, version: String, layer: any ChannelLayer,
-        eventLoops: [any EventLoop], ask: @escaping AskWorker,
+        eventLoops: [any EventLoop], ask: @escaping AskWorker, tell: AskWorker? = nil,
         proxies: [ProxyEvent: ProxyEndpoint] = [:], logger: Logger, metrics: GatewayMetrics
     ) throws {
         self.configuration = configuration
@@ -54,6 +57,13 @@ package final class GatewayContext: Sendable {
             checkInterval: configuration.client?.positionCheckInterval ?? 40)
         self.room = ControlRoom(
             name: name, version: version, control: self.control, layer: layer, shards: self.hub.shards, log: self.log)
+        if let lifecycle = configuration.lifecycle, let store = layer.store, let home = eventLoops.first {
+            self.lifecycle = try LifecycleService(
+                lifecycle, store: store, control: self.control, ask: tell ?? ask, home: home,
+                metrics: LifecycleMetrics(), log: self.log)
+        } else {
+            self.lifecycle = nil
+        }
     }
 
     /// Connects the gateway to the layer. Called once, before the first browser.
@@ -61,11 +71,15 @@ package final class GatewayContext: Sendable {
     /// - Parameter runsClock: whether seconds pass by themselves.
     func start(runsClock: Bool) {
         self.room.start(runsClock: runsClock) { [weak self] in self?.census }
-        self.hub.start(on: self.layer, runsClock: runsClock) { [weak self] in self?.room.announce() }
+        self.hub.start(on: self.layer, runsClock: runsClock, observer: self.lifecycle?.note(_:isFollowed:)) {
+            [weak self] in self?.room.announce()
+        }
+        if runsClock { self.lifecycle?.start() }
     }
 
-    /// Hears nothing more from the layer.
-    func stop() {
+    /// Says what there is to say of the end, and hears nothing more from the layer.
+    func stop() async {
+        await self.lifecycle?.stop()
         self.room.stop()
         self.hub.stop()
     }
@@ -225,6 +239,7 @@ package final class GatewayContext: Sendable {
         }
         self.metrics.takenOver.increment()
         self.metrics.connections.increment()
+        self.introduced(session)
         self.log.log(.debug, "Browser taken over", metadata: session.logMetadata())
     }
 
@@ -232,6 +247,7 @@ package final class GatewayContext: Sendable {
         if session.info.isCounted { self.uncount(session.info.address, user: session.info.user) }
         self.metrics.passedOn.increment()
         self.metrics.connections.decrement()
+        self.departed(session, .serviceRestart)
         self.log.log(.debug, "Browser passed on", metadata: session.logMetadata())
     }
 
@@ -254,8 +270,31 @@ package final class GatewayContext: Sendable {
     func opened(_ session: Session) {
         self.metrics.handshakes.increment()
         self.metrics.connections.increment()
+        // Whoever is to say who it is counts as connected when it has.
+        if session.client == nil { self.introduced(session) }
         self.log.log(.debug, "Browser connected", metadata: session.logMetadata())
     }
+
+    /// It is known who is on a connection.
+    func introduced(_ session: Session) {
+        guard let lifecycle, !session.isIntroduced else { return }
+        session.isIntroduced = true
+        let transport =
+            session.client?.transport.path.rawValue ?? (session.form.wire.isWebSocket ? "websocket" : "event_stream")
+        lifecycle.note(
+            .connected(
+                self.name(of: session), LifecycleClient(user: session.info.user ?? "", transport: transport)))
+    }
+
+    /// The connection ends.
+    func departed(_ session: Session, _ code: CloseCode) {
+        guard let lifecycle, session.isIntroduced else { return }
+        session.isIntroduced = false
+        lifecycle.note(.disconnected(self.name(of: session), code: code.rawValue))
+    }
+
+    /// What the application knows a connection by.
+    private func name(of session: Session) -> String { session.client?.id ?? "\(self.control.node)-\(session.id)" }
 
     func closed(_ session: Session, code: CloseCode, wasOpened: Bool) {
         if session.info.isCounted { self.uncount(session.info.address, user: session.info.user) }

@@ -42,6 +42,7 @@ package final class GatewayServer: Sendable {
         self.context = try GatewayContext(
             configuration: configuration, name: name, version: version, layer: layer, eventLoops: self.loops,
             ask: ask ?? Self.nobody,
+            tell: configuration.lifecycle?.asking(workers, group: eventLoopGroup, logger: logger),
             proxies: Self.proxies(configuration, workers, eventLoopGroup, logger), logger: logger, metrics: metrics)
         self.context.start(runsClock: runsClock)
         for keySet in configuration.keySets {
@@ -288,7 +289,7 @@ package final class GatewayServer: Sendable {
         await withTaskGroup(of: Void.self) { group in
             for shard in self.context.hub.shards { group.addTask { await shard.drain(within: duration) } }
         }
-        self.context.stop()
+        await self.context.stop()
     }
 }
 

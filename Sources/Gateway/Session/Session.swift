@@ -48,6 +48,8 @@ final class Session: WheelEntry {
     private var closesWhenDrained = false
     /// Whether it was counted among the connected.
     var hasBegun = false
+    /// The application is told of it, and has to be told of its end.
+    var isIntroduced = false
     /// Where the route hands messages to workers behind the layer.
     private(set) var bridge: WorkerBridge?
     /// Where browsers choose their channels themselves.
@@ -395,6 +397,7 @@ final class Session: WheelEntry {
         self.staged = ByteBuffer()
         self.bridge?.closed(code)
         self.bridge = nil
+        self.context.departed(self, code)
         self.client?.ended()
         self.client = nil
         self.context.closed(self, code: code, wasOpened: self.hasBegun)

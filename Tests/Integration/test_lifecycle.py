@@ -1,0 +1,209 @@
+"""What the application is told of its browsers: a real one, which checks signatures, and gateways that are killed."""
+
+import collections
+import json
+import pathlib
+import time
+
+import jwt
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from servers import Carillon
+from sites import TALK, Site
+from sockets import WebSocket, ask
+from waiting import LIMIT, wait_for
+
+SECRET = "a secret that is long enough to be one"
+LIFECYCLE_SECRET = "another secret, for signatures"
+NAMESPACE = {"name": "chat", "allow_subscribe_for_client": True, "allow_subscribe_for_anonymous": True}
+CENTRIFUGO = {"token": {"keys": [{"algorithm": "HS256", "secret": SECRET}]},
+              "allow_anonymous_connect_without_token": True, "namespaces": [NAMESPACE]}
+PATH = "/channels/connection/websocket"
+
+
+def settings(**more):
+    return {"centrifugo": CENTRIFUGO,
+            "lifecycle": {"endpoint": "/carillon/events", "secret": LIFECYCLE_SECRET, "linger": "1s",
+                          "gateway_timeout": "3s", **more}}
+
+
+class Application:
+    """The application, and what it was told."""
+
+    def __init__(self, servers):
+        self.server = servers.gunicorn(
+            "told_site:app", pathlib.Path(__file__).parent, "--threads", "4",
+            environment={"CARILLON_LIFECYCLE_SECRET": LIFECYCLE_SECRET, "PYTHONDONTWRITEBYTECODE": "1"})
+        self.url = self.server.url
+
+    def refuse(self, refuses):
+        assert ask("POST", f"{self.url}/refuse/{int(refuses)}").status == 204
+
+    @property
+    def state(self):
+        return ask("GET", f"{self.url}/told").json
+
+    @property
+    def events(self):
+        """Each once, in the order of their numbers. What came twice must have been the same."""
+        events = {}
+        for batch in self.state["batches"]:
+            for event in batch["events"]:
+                assert events.setdefault(event["number"], event) == event
+        return [events[number] for number in sorted(events)]
+
+    def told(self):
+        """`online 42`, `occupied chat:1`, `disconnected 3001`: how often each was told."""
+        return collections.Counter(
+            " ".join(str(each[key]) for key in ("event", "channel", "code", "user") if key in each)
+            for each in self.events)
+
+    def wait_for(self, *wanted):
+        """Each as often as it stands there."""
+        wanted = collections.Counter(wanted)
+        wait_for(lambda: not wanted - self.told(), f"{wanted} are told", pause=0.1)
+
+
+class Browser:
+    """A connection with the Centrifugo client protocol."""
+
+    def __init__(self, address, user=None, *channels):
+        self.socket = WebSocket(address.replace("http", "ws", 1) + PATH)
+        self.user = user
+        self.channels = channels
+        claims = {"token": jwt.encode({"sub": user}, SECRET)} if user else {}
+        self.id = self.ask(1, "connect", claims)["client"]
+        for number, channel in enumerate(channels):
+            self.ask(number + 2, "subscribe", {"channel": channel})
+
+    def ask(self, number, method, parameters):
+        self.socket.send(json.dumps({"id": number, method: parameters}))
+        while True:
+            for line in self.socket.read().splitlines():
+                if (reply := json.loads(line)).get("id") == number:
+                    return reply[method]
+                if not reply:
+                    self.socket.send("{}")
+
+    def is_alive(self):
+        try:
+            self.ask(1_000, "unsubscribe", {"channel": "chat:none"})
+            return True
+        except ConnectionClosed:
+            return False
+
+    def close(self):
+        self.socket.close()
+
+
+def check_numbers(application):
+    """They are 1, 2, 3 … in one stream, and come in this order."""
+    batches = application.state["batches"]
+    assert len({batch["stream"] for batch in batches}) == 1
+    assert [event["number"] for event in application.events] == list(range(1, len(application.events) + 1))
+    assert not any("missing" in batch for batch in batches)
+    reached = 0
+    for batch in batches:
+        numbers = [event["number"] for event in batch["events"]]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[0] <= reached + 1
+        reached = max(reached, numbers[-1])
+
+
+def test_the_application_is_told_who_comes_and_goes(servers):
+    application = Application(servers)
+    site = servers.start(Carillon, "serve", {
+        "gateway": {**settings(), "routes": [TALK]}, "router": {"workers": {"upstreams": [application.url]}}})
+    browser = Browser(site.address, "42", "chat:1")
+    visitor = Browser(site.address)
+    with WebSocket(site.websocket_url("/channels/talk/7")):
+        application.wait_for("connected 42", "online 42", "occupied chat:1", "occupied talk-7")
+    browser.close()
+    visitor.close()
+    application.wait_for("vacated talk-7", "vacated chat:1", "offline 42")
+    first, *_ = application.events
+    assert first["client"] == browser.id and first["transport"] == "websocket"
+    assert abs(first["time"] / 1000 - time.time()) < 2 * LIMIT
+    assert application.told()["connected "] == 2  # the visitor, and who talks
+    assert {"disconnected 1000 42", "disconnected 1000 "} <= set(application.told())
+    # Who loads a page anew was not away.
+    Browser(site.address, "43").close()
+    Browser(site.address, "43").close()
+    application.wait_for("offline 43")
+    assert (application.told()["online 43"], application.told()["connected 43"]) == (1, 2)
+    again = Browser(site.address, "44")
+    application.wait_for("online 44")
+    site.stop()
+    application.wait_for("disconnected 3001 44")
+    again.close()
+    check_numbers(application)
+
+
+@pytest.fixture(params=["redis", "redis_pubsub", "rabbitmq"])
+def layer(request, unique):
+    if request.param == "rabbitmq":
+        broker = request.getfixturevalue("rabbitmq")
+        return {"backend": "rabbitmq", "config": {"host": broker.url, "groups_exchange": unique}}
+    broker = request.getfixturevalue("redis")
+    return {"backend": request.param, "config": {"hosts": [broker.url], "prefix": unique}}
+
+
+def test_of_a_killed_gateway_the_others_tell_what_is_missing(servers, layer):
+    application = Application(servers)
+    site = Site(servers, gateways=2, layer=layer, more={"gateway": settings()}, upstreams=[application.url])
+    browsers = [Browser(site.address, str(number), "chat:all", f"chat:{number}") for number in range(6)]
+    # One user with connections to both.
+    browsers += [Browser(site.address, "both") for _ in range(6)]
+    online = [f"online {user}" for user in {each.user for each in browsers}]
+    offline = []
+    # Whichever of them tells the application: both are killed, one after the other.
+    for gateway in site.gateways:
+        application.wait_for(*online, *(f"occupied chat:{number}" for number in range(6)))
+        wait_for(lambda: {each.id for each in browsers} <= {each.get("client") for each in application.events},
+                 "all connections are told", pause=0.1)
+        node = {each["client"]: each["node"] for each in application.events if each["event"] == "connected"}
+        gateway.kill()
+        alive = [each for each in browsers if each.is_alive()]
+        dead = [each for each in browsers if each not in alive]
+        assert {node[each.id] for each in alive}.isdisjoint(node[each.id] for each in dead)
+        assert "both" in {each.user for each in alive} & {each.user for each in dead}
+        users = {each.user for each in dead} - {each.user for each in alive}
+        assert users
+        offline += [f"offline {user}" for user in users]
+        application.wait_for(*offline, *(each.replace("offline ", "vacated chat:") for each in offline))
+        ended = [each["client"] for each in application.events if each["event"] == "disconnected"]
+        assert sorted(ended) == sorted(each for each in ended if node[each] != node[alive[0].id]) == sorted(set(ended))
+        assert {each.id for each in dead} <= set(ended)
+        # The pages come back.
+        gateway.start()
+        browsers = alive + [Browser(site.address, each.user, *each.channels) for each in dead]
+        online += [f"online {user}" for user in users]
+    application.wait_for(*online)
+    told = application.told()
+    assert told["vacated chat:all"] == told["offline both"] == 0
+    # Nothing twice.
+    assert {each: count for each, count in told.items() if each.startswith(("online", "offline"))} \
+        == collections.Counter(online + offline)
+    check_numbers(application)
+
+
+def test_an_application_that_is_away_is_told_later_and_of_what_is_missing(servers, redis, unique):
+    application = Application(servers)
+    site = Site(servers, layer={"backend": "redis", "config": {"hosts": [redis.url], "prefix": unique}},
+                more={"gateway": settings(backlog=5, events=["connected", "online"])}, upstreams=[application.url])
+    application.refuse(True)
+    first = Browser(site.address, "1")
+    wait_for(lambda: application.state["refused"] > 1, "it was told in vain, and again")
+    application.refuse(False)
+    application.wait_for("online 1")
+    application.refuse(True)
+    others = [Browser(site.address, str(number)) for number in range(2, 9)]
+    wait_for(lambda: site.gateway.metric("carillon_lifecycle_dropped_total") == 9, "what is too much was dropped")
+    application.refuse(False)
+    application.wait_for("online 8")
+    batches = application.state["batches"]
+    holes = [batch["missing"] for batch in batches if "missing" in batch]
+    assert holes == [{"first": 3, "last": 11}]
+    assert [event["number"] for event in application.events] == [1, 2, 12, 13, 14, 15, 16]
+    for each in [first, *others]:
+        each.close()
