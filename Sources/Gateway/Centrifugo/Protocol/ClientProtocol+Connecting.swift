@@ -51,8 +51,10 @@ extension ClientProtocol {
             }
         }
         if self.transport.path.isUnidirectional {
-            for name in request.subscriptions.keys.sorted()
-            where !channels.contains(where: { $0.found.channel.text == name }) {
+            let granted = Set(channels.map(\.found.channel.text))
+            // There may be thousands: nobody looks at more than may be.
+            for name in request.subscriptions.keys.sorted() where !granted.contains(name) {
+                guard channels.count <= self.rules.channelLimit else { break }
                 switch self.lookUp(name) {
                 case .failure(.unknownChannel): return self.disconnect(.badRequest)
                 case .success(let found) where found.options.allowsAtConnect(name, by: self.asker(of: name)):
