@@ -54,7 +54,7 @@ conformance-http: build
 
 # Half an hour. Each goes on when one before it failed, so that a run tells all it can.
 bench: build
-	@status=0; for each in run.py "layers.py redis" "layers.py rabbitmq" router.py; do \
+	@status=0; for each in run.py channels.py "layers.py redis" "layers.py rabbitmq" router.py; do \
 	    Benchmarks/$$each || status=1; done; exit $$status
 
 lint:

@@ -10,6 +10,9 @@
 /// wait    publishes nothing: says "ready", and waits until somebody else's `messages` have reached everybody, or
 ///         nothing has come for `stall` seconds.
 ///
+/// With `--protocol json` or `protobuf` members speak the Centrifugo client protocol: they all open `subscribe`, and follow
+/// the channel `gN` of their group, and `also` channels more on which nothing is said.
+///
 /// Prints one line of JSON.
 
 #define _GNU_SOURCE
@@ -27,23 +30,25 @@
 #include "payload.h"
 
 enum {
-    EVENTS = 1024, READ_BYTES = 1 << 18, STASH_BYTES = PAYLOAD_MOST + 16, HEAD_LIMIT = 8192,
+    EVENTS = 1024, READ_BYTES = 1 << 18, HEAD_LIMIT = 8192,
+    // What a push has around its data.
+    ROUND_IT = 256, STASH_BYTES = PAYLOAD_MOST + HEAD_LIMIT + 16,
     PER_ADDRESS = 20000,
 };
 
 static struct options {
-    const char *mode, *label, *subscribe, *publish, *publisher;
-    uint32_t port, concurrency, warm, groups, members, window, size, spin, messages;
+    const char *mode, *label, *subscribe, *publish, *publisher, *protocol;
+    uint32_t port, concurrency, warm, groups, members, window, size, spin, messages, also;
     double seconds, warmup, settle, stall, rate;
     struct processes server;
 } options = {
     .mode = "closed", .label = "", .subscribe = "/channels/groups/g{n}", .publish = "/channels/publish/g{n}",
-    .publisher = "websocket", .concurrency = 64, .groups = 1, .members = 1000, .window = 8,
+    .publisher = "websocket", .protocol = "plain", .concurrency = 64, .groups = 1, .members = 1000, .window = 8,
     .size = 128, .seconds = 5, .warmup = 1, .settle = 0.5, .stall = 30, .rate = 10, .messages = 1,
 };
 
 enum role { MEMBER, PUBLISHER };
-enum state { CLOSED, UPGRADING, OPEN };
+enum state { CLOSED, UPGRADING, SUBSCRIBING, OPEN };
 
 struct endpoint {
     int fd;
@@ -100,6 +105,9 @@ static const char *pathOf(const char *pattern, uint32_t group) {
 }
 
 static bool posts(void) { return !strcmp(options.publisher, "post"); }
+
+/// What members speak.
+static enum { PLAIN, JSON, PROTOBUF } protocol;
 
 // MARK: sending
 
@@ -172,6 +180,34 @@ static void appendMessage(uint32_t group) {
     else appendFrame(e, 1, model, options.size);
 }
 
+/// One command of the client protocol in Protobuf, behind its length: `id`, and a field of bytes with its own fields.
+static size_t writeCommand(uint8_t *at, uint8_t id, uint8_t field, const uint8_t *body, size_t length) {
+    uint8_t head[] = {(uint8_t)(length + 4), 1 << 3, id, (uint8_t)(field << 3 | 2), (uint8_t)length};
+    memcpy(at, head, sizeof head);
+    memcpy(at + sizeof head, body, length);
+    return sizeof head + length;
+}
+
+/// Says who it is, and which channels it wants; the one that is spoken on comes last, and has the id 2.
+static void appendCommands(struct endpoint *e) {
+    uint8_t frame[4096];
+    size_t length = protocol == JSON ? (size_t)sprintf((char *)frame, "{\"id\":1,\"connect\":{}}")
+                                     : writeCommand(frame, 1, 4, NULL, 0);
+    for (uint32_t left = options.also + 1; left-- > 0;) {
+        uint8_t name[32], body[40];
+        int nameLength = left ? sprintf((char *)name, "g%u-%u", e->group, left) : sprintf((char *)name, "g%u", e->group);
+        if (protocol == JSON) {
+            length += (size_t)sprintf((char *)frame + length, "\n{\"id\":%u,\"subscribe\":{\"channel\":\"%s\"}}", left + 2,
+                                      name);
+            continue;
+        }
+        body[0] = 1 << 3 | 2, body[1] = (uint8_t)nameLength;
+        memcpy(body + 2, name, (size_t)nameLength);
+        length += writeCommand(frame + length, (uint8_t)(left + 2), 5, body, (size_t)nameLength + 2);
+    }
+    appendFrame(e, protocol == JSON ? 1 : 2, frame, length);
+}
+
 static void fillWindow(uint32_t group) {
     struct group *g = &groups[group];
     while (g->published - g->completed < options.window) appendMessage(group);
@@ -207,6 +243,36 @@ static void deliver(uint32_t index, const uint8_t *payload, size_t length) {
     if (!g->ready) g->ready = true, ready[readyCount++] = e->group;
 }
 
+/// Whether a frame has the answer to the subscription on which all else waits.
+static bool hasSubscribed(const uint8_t *payload, size_t length) {
+    static const uint8_t json[] = "{\"id\":2,\"subscribe\":", protobuf[] = {1 << 3, 2, 6 << 3 | 2};
+    return protocol == JSON ? memmem(payload, length, json, sizeof json - 1) != NULL
+                            : memmem(payload, length, protobuf, sizeof protobuf) != NULL;
+}
+
+/// What comes on a connection that speaks the client protocol.
+static void takeReply(uint32_t index, const uint8_t *payload, size_t length) {
+    struct endpoint *e = &endpoints[index];
+    if (e->state == SUBSCRIBING) {
+        if (memmem(payload, length, "error", 5)) {
+            die("connection %u may not subscribe: %.*s", index, (int)length, payload);
+        }
+        if (!hasSubscribed(payload, length)) return;
+        e->state = OPEN;
+        inFlight--;
+        return;
+    }
+    if (length <= 2) {
+        appendFrame(e, protocol == JSON ? 1 : 2, payload, length);
+        flushOut(index);
+        return;
+    }
+    // The data is the last thing in a push; in JSON three objects end behind it.
+    size_t behind = protocol == JSON ? 3 : 0;
+    if (length < options.size + behind) die("connection %u got %zu bytes: %.*s", index, length, (int)length, payload);
+    deliver(index, payload + length - behind - options.size, options.size);
+}
+
 /// Takes one server frame. Returns its length, or 0 when its end is missing.
 static size_t takeFrame(uint32_t index, const uint8_t *bytes, size_t length) {
     if (length < 2) return 0;
@@ -218,12 +284,16 @@ static size_t takeFrame(uint32_t index, const uint8_t *bytes, size_t length) {
     } else if (payload > 126) {
         die("connection %u got a masked frame, or one of more than 65535 bytes", index);
     }
-    if (payload > PAYLOAD_MOST) die("connection %u got a frame of %zu bytes", index, payload);
+    if (payload > PAYLOAD_MOST + ROUND_IT) die("connection %u got a frame of %zu bytes", index, payload);
     if (length < header + payload) return 0;
     struct endpoint *e = &endpoints[index];
     switch (bytes[0]) {
     case 0x81:
-        if (e->role == MEMBER) deliver(index, bytes + header, payload);
+    case 0x82:
+        if (e->role != MEMBER) break;
+        if (bytes[0] != (protocol == PROTOBUF ? 0x82 : 0x81)) die("connection %u got a frame of the other kind", index);
+        if (protocol == PLAIN) deliver(index, bytes + header, payload);
+        else takeReply(index, bytes + header, payload);
         break;
     case 0x88:
         die("the server closed connection %u: code %d, \"%.*s\"", index,
@@ -237,7 +307,7 @@ static size_t takeFrame(uint32_t index, const uint8_t *bytes, size_t length) {
     case 0x8a:
         break;
     default:
-        die("connection %u got a frame that starts with 0x%02x: only whole text frames are expected", index, bytes[0]);
+        die("connection %u got a frame that starts with 0x%02x: only whole messages are expected", index, bytes[0]);
     }
     return header + payload;
 }
@@ -257,8 +327,14 @@ static size_t takeHandshake(uint32_t index, uint8_t *bytes, size_t length) {
             pathOf(e->role == MEMBER ? options.subscribe : options.publish, e->group), (int)strcspn((char *)bytes, "\r"),
             bytes);
     }
-    e->state = OPEN;
-    inFlight--;
+    if (e->role == MEMBER && protocol != PLAIN) {
+        e->state = SUBSCRIBING;
+        appendCommands(e);
+        flushOut(index);
+    } else {
+        e->state = OPEN;
+        inFlight--;
+    }
     return (size_t)(headEnd - (char *)bytes) + 4;
 }
 
@@ -279,7 +355,7 @@ static void receive(uint32_t index) {
     }
     length += (size_t)got;
     if (e->state == UPGRADING) taken = takeHandshake(index, input, length);
-    while (e->state == OPEN && taken < length) {
+    while (e->state >= SUBSCRIBING && taken < length) {
         size_t frame = takeFrame(index, input + taken, length - taken);
         if (!frame) break;
         taken += frame;
@@ -343,9 +419,11 @@ static void openEndpoint(uint32_t index) {
     char request[2048];
     const char *path = pathOf(e->role == MEMBER ? options.subscribe : options.publish, e->group);
     int length = snprintf(request, sizeof request,
-                          "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                          "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%s"
                           "User-Agent: carillon-load\r\nOrigin: http://127.0.0.1:%u\r\nSec-WebSocket-Version: 13\r\n"
-                          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", path, options.port, options.port);
+                          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", path, options.port,
+                          e->role == MEMBER && protocol == PROTOBUF ? "Sec-WebSocket-Protocol: centrifuge-protobuf\r\n" : "",
+                          options.port);
     if (send(e->fd, request, (size_t)length, MSG_NOSIGNAL) != length) die("handshake %u: %s", index, strerror(errno));
     e->state = UPGRADING;
     inFlight++;
@@ -534,7 +612,7 @@ static uint32_t number(const char *name, const char *text, long least, long most
 static void readOption(const char *name, const char *value) {
     const struct { const char *name; const char **at; } texts[] = {
         {"--mode", &options.mode}, {"--label", &options.label}, {"--subscribe", &options.subscribe},
-        {"--publish", &options.publish}, {"--publisher", &options.publisher},
+        {"--publish", &options.publish}, {"--publisher", &options.publisher}, {"--protocol", &options.protocol},
     };
     const struct { const char *name; double *at; } decimals[] = {
         {"--seconds", &options.seconds}, {"--warmup", &options.warmup}, {"--settle", &options.settle},
@@ -545,7 +623,7 @@ static void readOption(const char *name, const char *value) {
         {"--members", &options.members, 1, 1000000}, {"--window", &options.window, 1, 100000},
         {"--size", &options.size, PAYLOAD_LEAST, PAYLOAD_MOST}, {"--concurrency", &options.concurrency, 1, 4096},
         {"--warm", &options.warm, 0, 100000}, {"--spin", &options.spin, 0, 1},
-        {"--messages", &options.messages, 1, 10000000},
+        {"--messages", &options.messages, 1, 10000000}, {"--also", &options.also, 0, 50},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (!strcmp(name, texts[i].name)) return (void)(*texts[i].at = value);
@@ -566,6 +644,8 @@ int main(int count, char **arguments) {
     for (int i = 1; i + 1 < count; i += 2) readOption(arguments[i], arguments[i + 1]);
     bool idle = !strcmp(options.mode, "idle"), waits = !strcmp(options.mode, "wait");
     if (!options.port) die("--port is missing");
+    protocol = !strcmp(options.protocol, "json") ? JSON : !strcmp(options.protocol, "protobuf") ? PROTOBUF : PLAIN;
+    if (protocol == PLAIN && strcmp(options.protocol, "plain")) die("--protocol wants plain, json or protobuf");
     if (strcmp(options.mode, "open")) options.rate = 0;
     memberCount = options.groups * options.members;
     endpointCount = memberCount + (idle || waits ? 0 : options.groups);
