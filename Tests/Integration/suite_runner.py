@@ -19,6 +19,8 @@ class Lines(unittest.TestResult):
     def startTest(self, test):
         super().startTest(test)
         self.bad = None
+        # A test that waits for ever tells where; the others have their own time each, however slow the machine is.
+        faulthandler.dump_traceback_later(100, exit=True)
 
     def addError(self, test, error):
         super().addError(test, error)
@@ -57,8 +59,6 @@ def tests_of(suite):
 
 
 def main(folder, *left_out):
-    # A test that waits for ever tells where.
-    faulthandler.dump_traceback_later(100, exit=True)
     sys.path.insert(0, folder)
     found = list(tests_of(unittest.TestLoader().discover(folder + "/tests", top_level_dir=folder)))
     wanted = [test for test in found if test.id() not in left_out]
