@@ -36,6 +36,13 @@ package struct ClientChannel: Hashable, Sendable {
         self.text = isEscaped ? Self.unescaped(group.text.dropFirst(Self.groupPrefix.count)) : group.text
     }
 
+    /// Those who hear what is kept in a channel that is a plain group, without that group's own members; `nil` for other
+    /// channels, whose groups have no other members, and for names that are too long.
+    package var audience: GroupName? {
+        guard !self.group.text.hasPrefix(Self.reservedPrefix) else { return nil }
+        return try? GroupName(Self.groupPrefix + Self.escaped(self.text))
+    }
+
     private static func escaped(_ text: String) -> String {
         var escaped = ""
         for byte in text.utf8 {

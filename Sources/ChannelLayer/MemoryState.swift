@@ -284,8 +284,9 @@ extension MemoryState {
         let time = self.start.duration(to: now)
         let (result, sent) = self.history.publish(message, toGroup: group, keeping: options, at: time)
         guard let sent else { return (result, false) }
-        let isFirst = self.waiting[group] == nil
-        self.waiting[group, default: .init()].append(sent)
+        let audience = options.audience ?? group
+        let isFirst = self.waiting[audience] == nil
+        self.waiting[audience, default: .init()].append(sent)
         return (result, isFirst)
     }
 

@@ -158,6 +158,8 @@ public final class RabbitMQLayer: ChannelLayer {
         self.home.release(.group(group), by: .channel(channel))
     }
 
+    public var store: (any GroupStore)? { self.log }
+
     public func openFeed(_ listener: any GroupFeedListener) -> any GroupFeed {
         let feed = RabbitMQFeed(listener, of: self.home)
         if self.home.isClosed { feed.end() } else { self.home.add(feed) }

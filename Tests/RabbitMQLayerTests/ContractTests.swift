@@ -22,7 +22,7 @@ private let rabbitMQ = ContractLayer(
         connect: {
             let layer = RabbitMQLayer(configuration: configuration, observer: drops, logger: quietLogger)
             // As a gateway does: who asks for a history reads the log from then on, and hears what comes later from there.
-            _ = try await layer.readHistory(of: GroupName(unchecked: "asked"), .position)
+            _ = try await layer.store?.readHistory(of: GroupName(unchecked: "asked"), .position)
             return layer
         },
         advance: { try await Task.sleep(for: $0) })

@@ -184,6 +184,86 @@ extension LayerClaim {
             }
             feed.close()
         },
+        LayerClaim("an audience hears what is kept of another group", needs: [.history]) { layer, _ in
+            let store = try #require(layer.store)
+            let (group, audience) = (try GroupName("stage"), try GroupName("audience"))
+            let (own, others) = (FeedRecorder(), FeedRecorder())
+            let feeds = [layer.openFeed(own), layer.openFeed(others)]
+            try await layer.follow(group, by: feeds[0])
+            try await layer.follow(audience, by: feeds[1])
+            var options = HistoryOptions.some(9)
+            try await store.publish(numbered(1), toGroup: group, keeping: options)
+            options.audience = audience
+            try await store.publish(numbered(2), toGroup: group, keeping: options)
+            options.audience = nil
+            try await store.publish(numbered(3), toGroup: group, keeping: options)
+            #expect(await own.arrivals(2).map(\.message.number) == [1, 3])
+            let heard = await others.arrivals(1)
+            #expect(heard.map(\.message.number) == [2])
+            #expect(heard.first?.message.position?.offset == 2)
+            #expect(heard.first?.group == audience)
+            #expect(
+                try await store.readHistory(of: group, .everything).publications.map(\.message.number) == [1, 2, 3])
+            #expect(try await store.readHistory(of: audience, .everything).publications.isEmpty)
+            for feed in feeds { feed.close() }
+        },
+        LayerClaim("what several witnesses hear is kept once", needs: [.history]) { layer, _ in
+            let store = try #require(layer.store)
+            let group = try GroupName("witnessed")
+            let heard = FeedRecorder()
+            let feed = layer.openFeed(heard)
+            try await layer.follow(group, by: feed)
+            var numbers: [String: UInt64] = [:]
+            func say(_ key: String, _ number: Int, by name: String) async throws -> PublishResult {
+                numbers[name, default: 0] += 1
+                var options = HistoryOptions.some(100)
+                options.idempotencyKey = key
+                options.witness = Witness(name: name, number: numbers[name] ?? 0)
+                return try await store.publish(numbered(number), toGroup: group, keeping: options)
+            }
+            // Each says the same twice, in turn and one after the other.
+            let first = try await say("a", 1, by: "one")
+            #expect(try await say("a", 1, by: "two") == .init(position: first.position, suppression: .idempotencyKey))
+            let second = try await say("a", 2, by: "two")
+            #expect(!second.isSuppressed)
+            #expect(try await say("a", 2, by: "one") == .init(position: second.position, suppression: .idempotencyKey))
+            #expect(try await !say("b", 3, by: "one").isSuppressed)
+            #expect(try await !say("b", 4, by: "one").isSuppressed)
+            #expect(try await say("b", 3, by: "two").position.offset == 3)
+            #expect(try await say("b", 4, by: "two").position.offset == 4)
+            // Who comes later joins the others.
+            #expect(try await say("b", 3, by: "three").isSuppressed)
+            // Who does not know whether it was heard says it again.
+            var options = HistoryOptions.some(100)
+            options.idempotencyKey = "b"
+            options.witness = Witness(name: "one", number: numbers["one"] ?? 0)
+            #expect(try await store.publish(numbered(4), toGroup: group, keeping: options).isSuppressed)
+            #expect(try await !say("c", 5, by: "three").isSuppressed)
+            #expect(await heard.arrivals(5).map(\.message.number) == [1, 2, 3, 4, 5])
+            let page = try await store.readHistory(of: group, .everything)
+            #expect(page.publications.map(\.message.number) == [1, 2, 3, 4, 5])
+            feed.close()
+        },
+        LayerClaim("what a witness says later is something new", needs: [.history, .historyExpiry]) {
+            layer, broker in
+            let store = try #require(layer.store)
+            let group = try GroupName("later")
+            var options = HistoryOptions.some(9)
+            options.idempotencyKey = "tick"
+            options.idempotencyTimeToLive = .seconds(2)
+            for number in 1...3 {
+                for name in ["one", "two"] {
+                    options.witness = Witness(name: name, number: UInt64(number))
+                    let result = try await store.publish(numbered(number), toGroup: group, keeping: options)
+                    #expect(result.isSuppressed == (name == "two"))
+                    #expect(result.position.offset == UInt64(number))
+                }
+                try await broker.advance(.milliseconds(4_000))
+            }
+            // One that was not there before has missed nothing.
+            options.witness = Witness(name: "three", number: 1)
+            #expect(try await !store.publish(numbered(4), toGroup: group, keeping: options).isSuppressed)
+        },
         LayerClaim("a key counts for its group alone, and for its time", needs: [.history, .historyExpiry]) {
             layer, broker in
             let store = try #require(layer.store)

@@ -16,7 +16,8 @@ public protocol GroupStore: Sendable {
     /// the history, and all hear publications in the order of their offsets.
     ///
     /// What is heard and kept is the message with the entries `offset` and `epoch` after its own (`LayerMessage.position`).
-    /// When the options keep nothing, it is sent as it is.
+    /// When the options keep nothing, it is sent as it is. When they name an audience, its members hear it, and not the
+    /// group's.
     func publish(
         _ message: LayerMessage, toGroup group: GroupName, keeping options: HistoryOptions,
         completion: @escaping @Sendable (Result<PublishResult, LayerError>) -> Void)

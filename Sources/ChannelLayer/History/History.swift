@@ -6,8 +6,12 @@ public struct HistoryOptions: Sendable, Equatable {
     public var timeToLive: Duration
     /// How long epoch and offset are known after the last publication or look; at least `timeToLive`.
     public var metaTimeToLive: Duration
-    /// Of several publications to one group with the same key only the first one counts.
+    /// Of several publications to one group with the same key only the first one counts; with `witness` it is another rule.
     public var idempotencyKey: String?
+    /// Another group, whose members hear it instead of the group's own.
+    public var audience: GroupName?
+    /// Who has heard what is published, where several hear the same and each publishes it.
+    public var witness: Witness?
     /// How long the key is known.
     public var idempotencyTimeToLive: Duration
     /// A publication whose version is not above that of the last one with a version does not count; 0 has none. Needs
@@ -19,7 +23,7 @@ public struct HistoryOptions: Sendable, Equatable {
     public init(
         size: Int, timeToLive: Duration, metaTimeToLive: Duration = Self.usualMetaTimeToLive,
         idempotencyKey: String? = nil, idempotencyTimeToLive: Duration = .seconds(300), version: UInt64 = 0,
-        versionEpoch: String = ""
+        versionEpoch: String = "", audience: GroupName? = nil, witness: Witness? = nil
     ) {
         self.size = size
         self.timeToLive = timeToLive
@@ -28,6 +32,8 @@ public struct HistoryOptions: Sendable, Equatable {
         self.idempotencyTimeToLive = idempotencyTimeToLive
         self.version = version
         self.versionEpoch = versionEpoch
+        self.audience = audience
+        self.witness = witness
     }
 
     /// 30 days.

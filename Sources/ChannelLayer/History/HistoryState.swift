@@ -41,16 +41,15 @@ package struct HistoryState {
         guard options.keepsHistory || options.idempotencyKey != nil else {
             return (PublishResult(position: StreamPosition(offset: 0, epoch: "")), message)
         }
-        let stream = self.stream(of: group, at: now) ?? HistoryStream(name: group)
+        let known = self.stream(of: group, at: now)
+        let stream = known ?? HistoryStream(name: group)
         if let result = stream.result(for: options, at: now) { return (result, nil) }
-        if stream.isUnused { self.streams.insert(stream) }
+        if known == nil { self.streams.insert(stream) }
         if let beginning, options.keepsHistory { stream.begin(at: beginning) }
         let sent = options.keepsHistory ? stream.keep(message, options, at: now, epoch: self.epoch) : message
         let position =
             options.keepsHistory ? stream.top ?? .init(offset: 0, epoch: "") : StreamPosition(offset: 0, epoch: "")
-        if let key = options.idempotencyKey {
-            stream.remember(position, under: key, until: now + options.idempotencyTimeToLive)
-        }
+        stream.remember(position, of: options, at: now)
         return (PublishResult(position: position), sent)
     }
 

@@ -17,11 +17,13 @@ final class HistoryStream: MemoryRosterEntry {
     /// What became of publications with a key.
     private var results: [String: (position: StreamPosition, end: Time)] = [:]
     private var keys = MemoryQueue<(key: String, end: Time)>()
+    /// The same, where witnesses say it.
+    private var witnessed: [String: WitnessedPublications] = [:]
 
     init(name: GroupName) { self.name = name }
 
     /// Whether nothing is known of the stream.
-    var isUnused: Bool { self.top == nil && self.results.isEmpty }
+    var isUnused: Bool { self.top == nil && self.results.isEmpty && self.witnessed.isEmpty }
 
     // MARK: Time
 
@@ -32,6 +34,8 @@ final class HistoryStream: MemoryRosterEntry {
         while let first = self.keys.first, first.end <= now {
             _ = self.keys.popFirst()
             if let result = self.results[first.key], result.end <= now { self.results[first.key] = nil }
+            self.witnessed[first.key]?.expire(now)
+            if self.witnessed[first.key]?.isEmpty == true { self.witnessed[first.key] = nil }
         }
         if self.publicationsEnd <= now { self.publications = [] }
         guard self.top != nil, self.topEnd <= now else { return false }
@@ -53,7 +57,7 @@ final class HistoryStream: MemoryRosterEntry {
     func hasPublications(at now: Time) -> Bool { self.publicationsEnd > now }
 
     /// Whether something decides if a publication counts.
-    var hasConditions: Bool { self.version > 0 || !self.results.isEmpty }
+    var hasConditions: Bool { self.version > 0 || !self.results.isEmpty || !self.witnessed.isEmpty }
 
     /// Begins a stream that has no position yet.
     func begin(at position: StreamPosition) { if self.top == nil { self.top = position } }
@@ -62,7 +66,11 @@ final class HistoryStream: MemoryRosterEntry {
 
     /// Why `options` say that there is nothing new, if they do.
     func result(for options: HistoryOptions, at now: Time) -> PublishResult? {
-        if let key = options.idempotencyKey, let result = self.results[key], result.end > now {
+        if let key = options.idempotencyKey, let witness = options.witness {
+            if let position = self.witnessed[key]?.position(of: witness, at: now) {
+                return PublishResult(position: position, suppression: .idempotencyKey)
+            }
+        } else if let key = options.idempotencyKey, let result = self.results[key], result.end > now {
             return PublishResult(position: result.position, suppression: .idempotencyKey)
         }
         guard options.keepsHistory, options.version > 0, let top = self.top, options.version <= self.version,
@@ -92,8 +100,14 @@ final class HistoryStream: MemoryRosterEntry {
         return message
     }
 
-    func remember(_ position: StreamPosition, under key: String, until end: Time) {
-        self.results[key] = (position, end)
+    func remember(_ position: StreamPosition, of options: HistoryOptions, at now: Time) {
+        guard let key = options.idempotencyKey else { return }
+        let end = now + options.idempotencyTimeToLive
+        if let witness = options.witness {
+            self.witnessed[key, default: WitnessedPublications()].add(position, of: witness, until: end)
+        } else {
+            self.results[key] = (position, end)
+        }
         self.keys.append((key, end))
     }
 

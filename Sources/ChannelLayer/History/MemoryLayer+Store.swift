@@ -11,7 +11,7 @@ extension MemoryLayer: GroupStore {
             state.isClosed ? nil : state.publish(message, to: group, keeping: options, at: now)
         }
         guard let (result, delivers) = outcome else { return completion(.failure(Self.closed)) }
-        if delivers { self.deliverWaiting(of: group) }
+        if delivers { self.deliverWaiting(of: options.audience ?? group) }
         completion(.success(result))
     }
 

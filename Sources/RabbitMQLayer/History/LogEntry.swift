@@ -28,6 +28,12 @@ struct LogEntry: Equatable {
     /// Empty where none is meant.
     var group = ""
     var kind: Kind
+
+    /// Who hears what is published.
+    var audience: GroupName? {
+        guard case .publication(_, let options, _) = self.kind else { return nil }
+        return options.audience ?? GroupName(unchecked: self.group)
+    }
 }
 
 /// How a stream begins for who does not know it.
@@ -93,6 +99,8 @@ extension HistoryOptions {
             .int(Int64(self.size)), .int(self.timeToLive.milliseconds), .int(self.metaTimeToLive.milliseconds),
             self.idempotencyKey.map { .string($0) } ?? .null, .int(self.idempotencyTimeToLive.milliseconds),
             .uint(self.version), .string(self.versionEpoch),
+            self.witness.map { .array([.string($0.name), .uint($0.number)]) } ?? .null,
+            self.audience.map { .string($0.text) } ?? .null,
         ])
     }
 }
@@ -156,7 +164,7 @@ extension LogEntry.Kind {
 
 extension HistoryOptions {
     fileprivate init?(_ value: LayerValue) {
-        guard case .array(let parts) = value, parts.count == 7, let size = parts[0].signed, let life = parts[1].signed,
+        guard case .array(let parts) = value, parts.count == 9, let size = parts[0].signed, let life = parts[1].signed,
             let metaLife = parts[2].signed, let keyLife = parts[4].signed, let version = parts[5].unsigned,
             let versionEpoch = parts[6].text
         else { return nil }
@@ -164,6 +172,11 @@ extension HistoryOptions {
             size: Int(clamping: size), timeToLive: .milliseconds(life), metaTimeToLive: .milliseconds(metaLife),
             idempotencyKey: parts[3].text, idempotencyTimeToLive: .milliseconds(keyLife), version: version,
             versionEpoch: versionEpoch)
+        self.audience = parts[8].text.map { GroupName(unchecked: $0) }
+        guard case .array(let witness) = parts[7], witness.count == 2, let name = witness[0].text,
+            let number = witness[1].unsigned
+        else { return }
+        self.witness = Witness(name: name, number: number)
     }
 }
 

@@ -79,6 +79,8 @@ struct LogLoop: Sendable {
                 case .connectionClosed(let refusal):
                     throw BrokerError(.lost, "RabbitMQ closed the connection: \(refusal.code) \(refusal.text)")
                 case .consumerCancelled:
+                    // It is another log that has this name next. If it is the same, the same is read once more.
+                    self.log.beginAnew()
                     throw BrokerError(.lost, "RabbitMQ ended the reading of the log: its queue was deleted")
                 default: break
                 }

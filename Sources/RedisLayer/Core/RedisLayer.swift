@@ -53,7 +53,7 @@ public final class RedisLayer: ChannelLayer {
             observer: observer, logger: logger, now: now)
         self.kept = RedisStore(
             self.core.storeKeys, codec: self.core.codec, presenceExpiry: configuration.limits.presenceExpiry,
-            transport: self.core, eventLoop: loop)
+            publisher: RedisCorePublisher(core: self.core, queue: self.queue), transport: self.core, eventLoop: loop)
         self.core.start()
     }
 
@@ -134,6 +134,8 @@ public final class RedisLayer: ChannelLayer {
             self.core.eventLoop.execute { self.core.discard(channel, from: group, completion: done) }
         }
     }
+
+    public var store: (any GroupStore)? { self.kept }
 
     public func openFeed(_ listener: any GroupFeedListener) -> any GroupFeed {
         let feed = RedisFeed(listener, of: self.core)

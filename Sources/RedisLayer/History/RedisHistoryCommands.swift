@@ -44,6 +44,13 @@ extension RedisCommand {
         self.append(options.versionEpoch)
         self.append(form)
     }
+
+    /// The last arguments of the scripts for witnesses; nothing without one.
+    mutating func append(_ witness: Witness?) {
+        guard let witness else { return }
+        self.append(witness.name)
+        self.append(String(witness.number))
+    }
 }
 
 extension RedisCommand {
@@ -53,10 +60,12 @@ extension RedisCommand {
     static func keeping(
         _ bytes: ByteBuffer, of group: GroupName, _ options: HistoryOptions, _ keys: RedisStoreKeys
     ) -> RedisCommand {
-        var command = RedisCommand(running: RedisHistoryScripts.keep, keys: 3, reserving: bytes.readableBytes + 448)
+        let script = options.witness == nil ? RedisHistoryScripts.keep : RedisHistoryScripts.keepWitnessed
+        var command = RedisCommand(running: script, keys: 3, reserving: bytes.readableBytes + 448)
         command.append(keys, group, options)
         command.append(bytes)
         command.append(options, form: "whole")
+        command.append(options.witness)
         return command
     }
 }

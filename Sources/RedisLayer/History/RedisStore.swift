@@ -11,27 +11,38 @@ protocol RedisStoreTransport: Sendable {
         completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void)
 }
 
-/// Histories and presence as both Redis layers keep them. What is published goes each layer's own way.
-final class RedisStore: Sendable {
-    let keys: RedisStoreKeys
-    let codec: RedisMessageCodec
-    let transport: any RedisStoreTransport
+/// How publications of a `RedisStore` are kept and sent.
+protocol RedisStorePublisher: Sendable {
+    /// As `GroupStore` has it.
+    func publish(
+        _ message: LayerMessage, toGroup group: GroupName, keeping options: HistoryOptions,
+        completion: @escaping @Sendable (Result<PublishResult, LayerError>) -> Void)
+}
+
+/// Histories and presence as both Redis layers keep them. What is published goes each layer's own way. Histories are in
+/// streams on the group's host.
+final class RedisStore: GroupStore {
+    private let keys: RedisStoreKeys
+    private let codec: RedisMessageCodec
+    private let publisher: any RedisStorePublisher
+    private let transport: any RedisStoreTransport
     private let present: RedisPresenceKeeper
     private let isOver = Mutex(false)
 
     init(
-        _ keys: RedisStoreKeys, codec: RedisMessageCodec, presenceExpiry: Duration, transport: any RedisStoreTransport,
-        eventLoop: any EventLoop
+        _ keys: RedisStoreKeys, codec: RedisMessageCodec, presenceExpiry: Duration,
+        publisher: any RedisStorePublisher, transport: any RedisStoreTransport, eventLoop: any EventLoop
     ) {
         self.keys = keys
         self.codec = codec
+        self.publisher = publisher
         self.transport = transport
         self.present = RedisPresenceKeeper(
             keys, life: presenceExpiry.wholeMilliseconds, transport: transport, eventLoop: eventLoop)
     }
 
     /// Why nothing can be done for a group.
-    func refusal(of group: GroupName) -> LayerError? {
+    private func refusal(of group: GroupName) -> LayerError? {
         self.isOver.withLock { $0 } ? RedisLayer.closed : self.keys.refusal(of: group)
     }
 
@@ -53,6 +64,14 @@ final class RedisStore: Sendable {
     static let unexpected = LayerError(.refused, "Redis answered a script with something else than it returns")
 
     // MARK: History
+
+    func publish(
+        _ message: LayerMessage, toGroup group: GroupName, keeping options: HistoryOptions,
+        completion: @escaping @Sendable (Result<PublishResult, LayerError>) -> Void
+    ) {
+        if let error = self.refusal(of: group) { return completion(.failure(error)) }
+        self.publisher.publish(message, toGroup: group, keeping: options, completion: completion)
+    }
 
     func readHistory(
         of group: GroupName, _ query: HistoryQuery,

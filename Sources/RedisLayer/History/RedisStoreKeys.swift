@@ -7,7 +7,8 @@ import NIOCore
 ///     <prefix>:history:<group>     stream: publications, the offset as their id, the message under `m`
 ///     <prefix>:position:<group>    hash: `e` epoch, `o` offset of the newest, `v` and `ve` its version and that one's epoch,
 ///                                  `s` the time it was sent under, where order needs it
-///     <prefix>:once:<group>:<key>  text: what became of the publication with an idempotency key
+///     <prefix>:once:<group>:<key>  text: what became of the publication with an idempotency key;
+///                                  a hash where witnesses publish (RedisHistoryScripts)
 ///     <prefix>:present:<group>     hash: for each client the length of its user's name, `:`, that name, and its information
 ///     <prefix>:renewed:<group>     sorted set: for each client when its presence ends, milliseconds since 1970
 ///     <prefix>:users:<group>       hash: for each user how many clients are his

@@ -15,11 +15,10 @@ import NIOPosix
 public final class RedisPubSubLayer: ChannelLayer {
     private let hub: RedisPubSubHub
     let transport: any RedisPubSubTransport
-    let codec: RedisMessageCodec
+    private let codec: RedisMessageCodec
     /// Histories and presence.
     let kept: RedisStore
-    let isCluster: Bool
-    let groupPrefix: String
+    private let groupPrefix: String
     private let processName: String
     private let observer: (any LayerObserver)?
 
@@ -53,14 +52,16 @@ public final class RedisPubSubLayer: ChannelLayer {
             self.transport = RedisHosts(
                 configuration.hosts, options: options, loops: loops, logger: logger, receiver: self.hub)
         }
-        self.isCluster = configuration.isCluster
         let keys = RedisStoreKeys(
             prefix: configuration.prefix,
             topicPrefix: configuration.isCluster ? self.groupPrefix : nil)
+        let topics = RedisTopicStoreTransport(transport: self.transport, groupPrefix: self.groupPrefix)
+        let publisher = RedisTopicPublisher(
+            keys: keys, codec: self.codec, topics: topics, isCluster: configuration.isCluster,
+            isSpread: configuration.isCluster || configuration.hosts.count > 1)
         self.kept = RedisStore(
-            keys, codec: self.codec, presenceExpiry: configuration.presenceExpiry,
-            transport: RedisTopicStoreTransport(transport: self.transport, groupPrefix: self.groupPrefix),
-            eventLoop: loops.next())
+            keys, codec: self.codec, presenceExpiry: configuration.presenceExpiry, publisher: publisher,
+            transport: topics, eventLoop: loops.next())
         self.hub.use(self.transport)
     }
 
@@ -98,7 +99,6 @@ public final class RedisPubSubLayer: ChannelLayer {
         }
     }
 
-    func topic(_ group: GroupName) -> RedisTopic { RedisTopic(group, groupPrefix: self.groupPrefix) }
 
     // MARK: Receiving
 
@@ -134,6 +134,8 @@ public final class RedisPubSubLayer: ChannelLayer {
         }
         return GroupName(unchecked: text)
     }
+
+    public var store: (any GroupStore)? { self.kept }
 
     public func openFeed(_ listener: any GroupFeedListener) -> any GroupFeed {
         let feed = RedisPubSubFeed(listener, messages: self.hub.local.openFeed(listener), of: self.hub)

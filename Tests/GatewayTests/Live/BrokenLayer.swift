@@ -2,8 +2,11 @@ import ChannelLayer
 import Synchronization
 
 /// A memory layer whose broker, as it were, can be lost and come back, refuse to follow groups, or take its time.
-final class BrokenLayer: ChannelLayer {
-    private let real = MemoryLayer()
+final class BrokenLayer: StandInLayer {
+    let real = MemoryLayer()
+    /// Nothing is kept.
+    var store: (any GroupStore)? { nil }
+
     private let listeners = Mutex<[any GroupFeedListener]>([])
     private let refuses = Atomic(false)
 
@@ -58,33 +61,4 @@ final class BrokenLayer: ChannelLayer {
         func unfollow(_ group: GroupName) { self.real.unfollow(group) }
         func close() { self.real.close() }
     }
-
-    // MARK: As the memory layer
-
-    func send(_ message: LayerMessage, to channel: ChannelName) async throws(LayerError) {
-        try await self.real.send(message, to: channel)
-    }
-    func send(_ message: LayerMessage, toGroup group: GroupName) async throws(LayerError) {
-        try await self.real.send(message, toGroup: group)
-    }
-    func receive(from channel: ChannelName) async throws(LayerError) -> LayerMessage {
-        try await self.real.receive(from: channel)
-    }
-    func newChannel(prefix: String) async throws(LayerError) -> ChannelName {
-        try await self.real.newChannel(prefix: prefix)
-    }
-    func groupAdd(_ group: GroupName, _ channel: ChannelName) async throws(LayerError) {
-        try await self.real.groupAdd(group, channel)
-    }
-    func groupDiscard(_ group: GroupName, _ channel: ChannelName) async throws(LayerError) {
-        try await self.real.groupDiscard(group, channel)
-    }
-    func flush() async throws(LayerError) { try await self.real.flush() }
-    func close() async { await self.real.close() }
-    func submit(
-        _ message: LayerMessage, to channel: ChannelName, completion: (@Sendable (LayerError?) -> Void)?
-    ) { self.real.submit(message, to: channel, completion: completion) }
-    func submit(
-        _ message: LayerMessage, toGroup group: GroupName, completion: (@Sendable (LayerError?) -> Void)?
-    ) { self.real.submit(message, toGroup: group, completion: completion) }
 }

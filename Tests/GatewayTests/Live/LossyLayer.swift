@@ -3,8 +3,8 @@ import Synchronization
 
 /// A memory layer that keeps histories, on whose way to feeds messages are lost, and in which something may happen just when
 /// somebody comes.
-final class LossyLayer: ChannelLayer {
-    private let real = MemoryLayer()
+final class LossyLayer: StandInLayer {
+    let real = MemoryLayer()
     private let losses = Mutex(0)
 
     /// Of what is sent from now on so many do not arrive.
@@ -35,7 +35,7 @@ final class LossyLayer: ChannelLayer {
         func feedRestored() { self.real.feedRestored() }
     }
 
-    // MARK: As the memory layer
+    // MARK: What is kept
 
     var store: (any GroupStore)? { self.real.store.map { Store(layer: self, real: $0) } }
 
@@ -70,32 +70,4 @@ final class LossyLayer: ChannelLayer {
             of group: GroupName, completion: @escaping @Sendable (Result<PresenceStats, LayerError>) -> Void
         ) { self.real.readPresenceStats(of: group, completion: completion) }
     }
-
-    func send(_ message: LayerMessage, to channel: ChannelName) async throws(LayerError) {
-        try await self.real.send(message, to: channel)
-    }
-    func send(_ message: LayerMessage, toGroup group: GroupName) async throws(LayerError) {
-        try await self.real.send(message, toGroup: group)
-    }
-    func receive(from channel: ChannelName) async throws(LayerError) -> LayerMessage {
-        try await self.real.receive(from: channel)
-    }
-    func newChannel(prefix: String) async throws(LayerError) -> ChannelName {
-        try await self.real.newChannel(prefix: prefix)
-    }
-    func groupAdd(_ group: GroupName, _ channel: ChannelName) async throws(LayerError) {
-        try await self.real.groupAdd(group, channel)
-    }
-    func groupDiscard(_ group: GroupName, _ channel: ChannelName) async throws(LayerError) {
-        try await self.real.groupDiscard(group, channel)
-    }
-    func flush() async throws(LayerError) { try await self.real.flush() }
-    func close() async { await self.real.close() }
-    func submit(
-        _ message: LayerMessage, to channel: ChannelName, completion: (@Sendable (LayerError?) -> Void)?
-    ) { self.real.submit(message, to: channel, completion: completion) }
-    func submit(
-        _ message: LayerMessage, toGroup group: GroupName, completion: (@Sendable (LayerError?) -> Void)?
-    ) { self.real.submit(message, toGroup: group, completion: completion) }
-    func openInbox(_ listener: any InboxListener) -> (any Inbox)? { self.real.openInbox(listener) }
 }

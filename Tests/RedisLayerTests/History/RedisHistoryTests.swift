@@ -75,7 +75,7 @@ extension ContractLayer {
                 let (first, second) = (ChannelName(unchecked: "p.x!one"), ChannelName(unchecked: "p.x!two"))
                 let group = try GroupName("news")
                 for channel in [first, second] { try await layer.groupAdd(group, channel) }
-                let result = try await layer.publish(test(1), toGroup: group, keeping: options)
+                let result = try await layer.kept.publish(test(1), toGroup: group, keeping: options)
                 let bytes = try await server.command("ZRANGE", "asgip.x!", "0", "-1")
                 for text in ["__asgi_channel__", "p.x!one", "p.x!two", "offset", "epoch", result.position.epoch] {
                     #expect(bytes.contains(text))
@@ -110,14 +110,14 @@ extension ContractLayer {
         let group = try GroupName("killed")
         var before = StreamPosition(offset: 0, epoch: "")
         for number in 1...3 {
-            before = try await layer.publish(
+            before = try await layer.kept.publish(
                 test(number), toGroup: group, keeping: .init(size: 9, timeToLive: .seconds(600))
             ).position
         }
         server.kill()
         try await server.start()
         var page: HistoryPage?
-        while page == nil { page = try? await layer.readHistory(of: group, .everything) }
+        while page == nil { page = try? await layer.kept.readHistory(of: group, .everything) }
         await layer.close()
         return (before, try #require(page))
     }
@@ -128,11 +128,11 @@ extension ContractLayer {
         let layer = server.pubSubLayer { $0.presenceExpiry = .seconds(2) }
         let group = try GroupName("present")
         let presence = Presence(client: "c", user: "u", info: ByteBuffer(string: "{}"))
-        try await layer.addPresence(presence, in: group)
+        try await layer.kept.addPresence(presence, in: group)
         server.kill()
         try await server.start()
         var present: [Presence] = []
-        while present.isEmpty { present = (try? await layer.readPresence(of: group)) ?? [] }
+        while present.isEmpty { present = (try? await layer.kept.readPresence(of: group)) ?? [] }
         #expect(present == [presence])
         await layer.close()
     }
@@ -143,12 +143,12 @@ extension ContractLayer {
             let (group, other) = (try GroupName("taken"), try GroupName("free"))
             try await server.command("SET", "asgi:position:taken", "x")
             await #expect(throws: LayerError.self) {
-                try await layer.publish(test(1), toGroup: group, keeping: options)
+                try await layer.kept.publish(test(1), toGroup: group, keeping: options)
             }
-            await #expect(throws: LayerError.self) { _ = try await layer.readHistory(of: group, .everything) }
-            #expect(try await layer.publish(test(1), toGroup: other, keeping: options).position.offset == 1)
+            await #expect(throws: LayerError.self) { _ = try await layer.kept.readHistory(of: group, .everything) }
+            #expect(try await layer.kept.publish(test(1), toGroup: other, keeping: options).position.offset == 1)
             try await server.command("XADD", "asgi:history:free", "7-0", "other", "x")
-            let page = try await layer.readHistory(of: other, .everything)
+            let page = try await layer.kept.readHistory(of: other, .everything)
             #expect(page.publications.map(\.offset) == [1], "what is no publication is left out")
             await layer.close()
         }
@@ -161,8 +161,8 @@ extension ContractLayer {
             var short = HistoryOptions(size: 9, timeToLive: .seconds(1), metaTimeToLive: .seconds(1))
             short.idempotencyKey = "key"
             short.idempotencyTimeToLive = .seconds(1)
-            try await layer.publish(test(1), toGroup: group, keeping: short)
-            try await layer.addPresence(Presence(client: "c", user: "u", info: ByteBuffer()), in: group)
+            try await layer.kept.publish(test(1), toGroup: group, keeping: short)
+            try await layer.kept.addPresence(Presence(client: "c", user: "u", info: ByteBuffer()), in: group)
             await layer.close()
             try await server.waitUntil(["DBSIZE"]) { $0 == "0" }
         }

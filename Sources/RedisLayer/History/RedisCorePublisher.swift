@@ -1,16 +1,18 @@
-public import ChannelLayer
+import ChannelLayer
 import NIOCore
 
-/// Histories are in streams on the group's host; one script keeps a publication and puts it into the members' mailboxes.
+/// Publications of the layer that is a peer of `channels_redis.core`: one script keeps one and puts it into the members'
+/// mailboxes.
 ///
 /// Where one script cannot do that, it is kept first, and sent when the answer is there: with several hosts, with
 /// `symmetric_encryption_keys`, and with `channel_capacity`. Then publications of two processes may be heard in another
 /// order than they are kept in, and one whose process dies in between is kept and not heard. Whoever watches offsets finds
 /// it in the history.
-extension RedisLayer: GroupStore {
-    public var store: (any GroupStore)? { self }
+struct RedisCorePublisher: RedisStorePublisher {
+    let core: RedisLayerCore
+    let queue: RedisSendQueue
 
-    public func publish(
+    func publish(
         _ message: LayerMessage, toGroup group: GroupName, keeping options: HistoryOptions,
         completion: @escaping @Sendable (Result<PublishResult, LayerError>) -> Void
     ) {
@@ -37,41 +39,6 @@ extension RedisLayer: GroupStore {
             completion(.failure(error))
         }
     }
-
-    public func readHistory(
-        of group: GroupName, _ query: HistoryQuery,
-        completion: @escaping @Sendable (Result<HistoryPage, LayerError>) -> Void
-    ) {
-        self.kept.readHistory(of: group, query, completion: completion)
-    }
-
-    public func removeHistory(of group: GroupName, completion: @escaping @Sendable (LayerError?) -> Void) {
-        self.kept.removeHistory(of: group, completion: completion)
-    }
-
-    public func addPresence(
-        _ presence: Presence, in group: GroupName, completion: @escaping @Sendable (LayerError?) -> Void
-    ) {
-        self.kept.addPresence(presence, in: group, completion: completion)
-    }
-
-    public func removePresence(
-        of client: String, in group: GroupName, completion: @escaping @Sendable (LayerError?) -> Void
-    ) {
-        self.kept.removePresence(of: client, in: group, completion: completion)
-    }
-
-    public func readPresence(
-        of group: GroupName, completion: @escaping @Sendable (Result<[Presence], LayerError>) -> Void
-    ) {
-        self.kept.readPresence(of: group, completion: completion)
-    }
-
-    public func readPresenceStats(
-        of group: GroupName, completion: @escaping @Sendable (Result<PresenceStats, LayerError>) -> Void
-    ) {
-        self.kept.readPresenceStats(of: group, completion: completion)
-    }
 }
 
 /// A publication on its way to Redis.
@@ -81,6 +48,8 @@ struct RedisPublication: Sendable {
     let completion: @Sendable (Result<PublishResult, LayerError>) -> Void
 }
 
+// MARK: - On the event loop
+
 extension RedisLayerCore: RedisStoreTransport {
     func run(
         _ command: RedisCommand, for group: GroupName,
@@ -88,8 +57,6 @@ extension RedisLayerCore: RedisStoreTransport {
     ) {
         self.shard(of: group).commands.send(command, completion: completion)
     }
-
-    // MARK: Publishing, on the event loop
 
     var storeKeys: RedisStoreKeys { RedisStoreKeys(prefix: self.configuration.prefix, topicPrefix: nil) }
 
@@ -102,12 +69,15 @@ extension RedisLayerCore: RedisStoreTransport {
     }
 
     private func publishInOneStep(_ outgoing: RedisOutgoing, _ publication: RedisPublication, to group: GroupName) {
+        let options = publication.options
         var command = RedisCommand(
-            running: RedisHistoryScripts.sendToGroup, keys: 4, reserving: outgoing.bytes.readableBytes + 640)
-        command.append(self.storeKeys, group, publication.options)
-        command.append(self.keys.members(of: group))
+            running: options.witness == nil
+                ? RedisHistoryScripts.sendToGroup : RedisHistoryScripts.sendWitnessedToGroup,
+            keys: 4, reserving: outgoing.bytes.readableBytes + 640)
+        command.append(self.storeKeys, group, options)
+        command.append(self.keys.members(of: options.audience ?? group))
         command.append(outgoing.bytes)
-        command.append(publication.options, form: self.configuration.serializer.rawValue)
+        command.append(options, form: self.configuration.serializer.rawValue)
         command.append(self.keys.prefix)
         command.append(self.expiredMembershipScore)
         command.append(self.expiredScore)
@@ -116,15 +86,17 @@ extension RedisLayerCore: RedisStoreTransport {
         command.append(RedisLayerConfiguration.gatewayMark)
         command.append(self.configuration.gatewayCapacity)
         command.append(outgoing.score)
+        command.append(options.witness)
         self.shard(of: group).commands.send(command) { result in
             if case .success(let reply) = result, let parts = reply.array, parts.count > 3 {
-                self.count(DepositCounts(.array(Array(parts[3...]))), in: group, of: 1)
+                self.count(DepositCounts(.array(Array(parts[3...]))), in: options.audience ?? group, of: 1)
             }
             publication.completion(result.published)
         }
     }
 
     private func publishInTwoSteps(_ outgoing: RedisOutgoing, _ publication: RedisPublication, to group: GroupName) {
+        let audience = publication.options.audience ?? group
         let command = RedisCommand.keeping(outgoing.bytes, of: group, publication.options, self.storeKeys)
         self.shard(of: group).commands.send(command) { result in
             guard case .success(let published) = result.published, !published.isSuppressed else {
@@ -134,9 +106,9 @@ extension RedisLayerCore: RedisStoreTransport {
             let message = position.offset > 0 ? publication.message.positioned(at: position) : publication.message
             do throws(LayerError) {
                 let sent = RedisOutgoing(
-                    target: .group(group), bytes: try self.codec.encodeOpen(message), score: outgoing.score
+                    target: .group(audience), bytes: try self.codec.encodeOpen(message), score: outgoing.score
                 ) { error in publication.completion(error.map { .failure($0) } ?? .success(published)) }
-                self.send([sent], to: group)
+                self.send([sent], to: audience)
             } catch {
                 publication.completion(.failure(error))
             }

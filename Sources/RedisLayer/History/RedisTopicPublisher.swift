@@ -1,21 +1,27 @@
-public import ChannelLayer
+import ChannelLayer
 import NIOCore
 
-/// Histories are in streams on the server of the group's topic; one script keeps a publication and publishes it.
+/// Publications of the layer that is a peer of `channels_redis.pubsub`: histories are on the server of the group's topic, and
+/// one script keeps a publication and publishes it.
 ///
-/// With `symmetric_encryption_keys` no script can write a position into a message. Then it is kept first and published when
+/// With `symmetric_encryption_keys` no script can write a position into a message, and with several servers none can publish to
+/// another group's audience. Then it is kept first and published when
 /// the answer is there: still in order for one process, but publications of two may be heard in another order than they are
 /// kept in, and one whose process dies in between is kept and not heard. Whoever watches offsets finds it in the history.
-extension RedisPubSubLayer: GroupStore {
-    public var store: (any GroupStore)? { self }
+struct RedisTopicPublisher: RedisStorePublisher {
+    let keys: RedisStoreKeys
+    let codec: RedisMessageCodec
+    let topics: RedisTopicStoreTransport
+    let isCluster: Bool
+    /// Topics of different groups may be on different servers.
+    let isSpread: Bool
 
-    public func publish(
+    func publish(
         _ message: LayerMessage, toGroup group: GroupName, keeping options: HistoryOptions,
         completion: @escaping @Sendable (Result<PublishResult, LayerError>) -> Void
     ) {
-        if let error = self.kept.refusal(of: group) { return completion(.failure(error)) }
         do throws(LayerError) {
-            if self.codec.isEncrypting {
+            if self.codec.isEncrypting || (self.isSpread && options.audience != nil) {
                 try self.publishInTwoSteps(message, group, options, completion)
             } else {
                 try self.publishInOneStep(message, group, options, completion)
@@ -33,13 +39,15 @@ extension RedisPubSubLayer: GroupStore {
             options.keepsHistory
             ? try self.codec.encodeHead(message, withReceivers: false) : try self.codec.encode(message, at: 0)
         var command = RedisCommand(
-            running: RedisHistoryScripts.publish, keys: 4, reserving: bytes.readableBytes + 512)
-        command.append(self.kept.keys, group, options)
-        command.append(self.topic(group).name)
+            running: options.witness == nil ? RedisHistoryScripts.publish : RedisHistoryScripts.publishWitnessed,
+            keys: 4, reserving: bytes.readableBytes + 512)
+        command.append(self.keys, group, options)
+        command.append(self.topics.topic(options.audience ?? group).name)
         command.append(bytes)
         command.append(options, form: self.codec.serializer.rawValue)
         command.append(self.publishCommand)
-        self.transport.run(command, on: self.topic(group)) { result in completion(result.published) }
+        command.append(options.witness)
+        self.topics.run(command, for: group) { result in completion(result.published) }
     }
 
     private func publishInTwoSteps(
@@ -47,12 +55,12 @@ extension RedisPubSubLayer: GroupStore {
         _ completion: @escaping @Sendable (Result<PublishResult, LayerError>) -> Void
     ) throws(LayerError) {
         let bytes = try self.codec.encode(message, at: RedisClock.now())
-        let command = RedisCommand.keeping(bytes, of: group, options, self.kept.keys)
-        self.transport.run(command, on: self.topic(group)) { result in
+        let command = RedisCommand.keeping(bytes, of: group, options, self.keys)
+        self.topics.run(command, for: group) { result in
             guard case .success(let published) = result.published, !published.isSuppressed else {
                 return completion(result.published)
             }
-            self.publish(message, at: published.position, to: group) { error in
+            self.publish(message, at: published.position, to: options.audience ?? group) { error in
                 completion(error.map { .failure($0) } ?? .success(published))
             }
         }
@@ -67,9 +75,9 @@ extension RedisPubSubLayer: GroupStore {
             let payload = try self.codec.encode(message, at: RedisClock.now())
             var command = RedisCommand(reserving: payload.readableBytes + 160)
             command.append(self.publishCommand)
-            command.append(self.topic(group).name)
+            command.append(self.topics.topic(group).name)
             command.append(payload)
-            self.transport.run(command, on: self.topic(group)) { result in
+            self.topics.run(command, for: group) { result in
                 if case .failure(let error) = result { completion(error.layerError) } else { completion(nil) }
             }
         } catch {
@@ -78,43 +86,6 @@ extension RedisPubSubLayer: GroupStore {
     }
 
     private var publishCommand: StaticString { self.isCluster ? "SPUBLISH" : "PUBLISH" }
-
-    // MARK: The rest is as in the other layer
-
-    public func readHistory(
-        of group: GroupName, _ query: HistoryQuery,
-        completion: @escaping @Sendable (Result<HistoryPage, LayerError>) -> Void
-    ) {
-        self.kept.readHistory(of: group, query, completion: completion)
-    }
-
-    public func removeHistory(of group: GroupName, completion: @escaping @Sendable (LayerError?) -> Void) {
-        self.kept.removeHistory(of: group, completion: completion)
-    }
-
-    public func addPresence(
-        _ presence: Presence, in group: GroupName, completion: @escaping @Sendable (LayerError?) -> Void
-    ) {
-        self.kept.addPresence(presence, in: group, completion: completion)
-    }
-
-    public func removePresence(
-        of client: String, in group: GroupName, completion: @escaping @Sendable (LayerError?) -> Void
-    ) {
-        self.kept.removePresence(of: client, in: group, completion: completion)
-    }
-
-    public func readPresence(
-        of group: GroupName, completion: @escaping @Sendable (Result<[Presence], LayerError>) -> Void
-    ) {
-        self.kept.readPresence(of: group, completion: completion)
-    }
-
-    public func readPresenceStats(
-        of group: GroupName, completion: @escaping @Sendable (Result<PresenceStats, LayerError>) -> Void
-    ) {
-        self.kept.readPresenceStats(of: group, completion: completion)
-    }
 }
 
 /// To where the topic of a group is.
@@ -122,10 +93,12 @@ struct RedisTopicStoreTransport: RedisStoreTransport {
     let transport: any RedisPubSubTransport
     let groupPrefix: String
 
+    func topic(_ group: GroupName) -> RedisTopic { RedisTopic(group, groupPrefix: self.groupPrefix) }
+
     func run(
         _ command: RedisCommand, for group: GroupName,
         completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
     ) {
-        self.transport.run(command, on: RedisTopic(group, groupPrefix: self.groupPrefix), completion: completion)
+        self.transport.run(command, on: self.topic(group), completion: completion)
     }
 }
