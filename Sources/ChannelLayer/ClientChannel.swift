@@ -43,6 +43,11 @@ package struct ClientChannel: Hashable, Sendable {
         return try? GroupName(Self.groupPrefix + Self.escaped(self.text))
     }
 
+    /// Whether only those are in a group who hear what is kept in a channel that is another group.
+    package static func isAudience(_ group: GroupName) -> Bool {
+        group.text.hasPrefix(Self.groupPrefix) && (try? ClientChannel(ClientChannel(of: group).text))?.group != group
+    }
+
     private static func escaped(_ text: String) -> String {
         var escaped = ""
         for byte in text.utf8 {

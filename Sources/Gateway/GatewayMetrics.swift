@@ -13,6 +13,8 @@ package struct GatewayMetrics: Sendable {
     package let feedInterruptions: Counter
     let streamRepairs: Counter
     let lostStreams: Counter
+    let bridged: Counter
+    let unbridged: Counter
     package let handoffs: Counter
     package let takenOver: Counter
     package let passedOn: Counter
@@ -45,6 +47,11 @@ package struct GatewayMetrics: Sendable {
             "stream_repairs", "Gaps in a channel's publications that were looked up in its history.")
         self.lostStreams = table.counter(
             "lost_streams", "Gaps that could not be closed; the channel's subscribers were told.")
+        self.bridged = table.counter(
+            "bridged", "Messages of plain groups that this gateway was the first to keep for a channel.")
+        self.unbridged = table.counter(
+            "unbridged", "Messages of plain groups that could not be kept, so that the channel's subscribers miss them."
+        )
         self.handoffs = table.counter("handoffs", "Sockets taken over from a router.")
         self.takenOver = table.counter(
             "taken_over", "Browsers taken over from the gateway that ran before, still connected.")

@@ -14,13 +14,14 @@ extension ClientConfiguration {
             { "token": { "keys": [ { "algorithm": "HS256", "secret": "${CARILLON_JWT_SECRET}" } ] },
               "without_namespace": { "allow_subscribe_for_client": true } }
             """,
-        parts: Self.keys.map(\.part) + ProxyConfiguration.keys.map { $0.part.below("proxy.EVENT") }
+        parts: Self.keys.map(\.part) + GroupLinks.parts.map { $0.below("bridge") }
+            + ProxyConfiguration.keys.map { $0.part.below("proxy.EVENT") }
             + ChannelOptions.keys.map { $0.part.below("namespaces[]") })
 
     /// Parts of their own.
     private static let structures = [
         "token", "subscription_token", "allowed_origins", "personal_channel", "transports",
-        "without_namespace", "namespaces", "proxy",
+        "without_namespace", "namespaces", "proxy", "bridge",
     ]
 
     private static let defaults = ClientConfiguration()
@@ -83,6 +84,12 @@ extension ClientConfiguration {
         }
         self.origins = node.child("allowed_origins").flatMap { OriginCheck(reading: $0) }
         self.namespaces = ChannelNamespaces(reading: node)
+        if let bridge = node.child("bridge"), let links = GroupLinks(reading: bridge) {
+            self.groupLinks = links
+            for group in links.always where !links.isKept(group, self.namespaces) {
+                bridge.child("always")?.note("has \(group), which is heard in no channel with a history")
+            }
+        }
         let names = ClientPath.allCases.filter { $0 != .emulation }.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
         let transports = node.values("transports", limit: 20, wanted: "one of \(names)") { text throws(RouteError) in
             guard let path = ClientPath(rawValue: text), path != .emulation else {

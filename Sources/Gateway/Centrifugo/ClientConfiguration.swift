@@ -35,6 +35,8 @@ package struct ClientConfiguration: Sendable {
     package var recoveryLimit = 300
     /// Seconds after which a stream is compared with the layer's.
     package var positionCheckInterval = 40
+    /// Groups that are heard in channels of other names, and kept always.
+    package var groupLinks = GroupLinks()
 
     /// What connections do when the layer may have missed messages.
     package enum GapBehaviour: String, Hashable, Sendable, CaseIterable {

@@ -37,9 +37,9 @@ extension ClientSession {
     func open(_ opening: ClientOpening, _ session: Session) {
         let shard = session.shard
         let group = opening.channel.group
-        shard.acquire([group]) { [weak self] error in
+        shard.acquire(channel: group) { [weak self] error in
             guard let self, let session = self.session, session.isOpen, self.machine.awaits(opening) else {
-                if error == nil { shard.release([group]) }
+                if error == nil { shard.release(channel: group) }
                 return
             }
             if let error { return self.resume(self.machine.opened(opening, .failure(error), now: 0)) }

@@ -22,6 +22,7 @@ package final class Hub: GroupFeedListener {
     /// Counts each time the layer was lost, and each time it came back.
     let interruptions = Atomic(0)
     private let reader: StreamReader?
+    private let bridge: GroupBridge?
     /// Seconds after which a stream is compared with the store's.
     private let checkInterval: Int
     private let second = Atomic<Int>(0)
@@ -29,8 +30,9 @@ package final class Hub: GroupFeedListener {
     init(
         eventLoops: [any EventLoop], ruleSets: [RuleSet], pushes: [ChannelPush], frames: FrameBuilder, slice: Int,
         control: ControlPost, metrics: GatewayMetrics, log: BoundedLog, store: (any GroupStore)? = nil,
-        checkInterval: Int = 40
+        bridge: GroupBridge? = nil, checkInterval: Int = 40
     ) {
+        self.bridge = bridge
         self.audiences = Audiences()
         self.reader = store.map { StreamReader($0) }
         self.checkInterval = max(checkInterval, 1)
@@ -42,7 +44,7 @@ package final class Hub: GroupFeedListener {
         self.log = log
         let audiences = self.audiences
         self.shards = eventLoops.map {
-            HubShard(eventLoop: $0, audiences: audiences, slice: slice, metrics: metrics)
+            HubShard(eventLoop: $0, audiences: audiences, bridge: bridge, slice: slice, metrics: metrics)
         }
     }
 
@@ -59,7 +61,13 @@ package final class Hub: GroupFeedListener {
         guard let home = self.shards.first?.eventLoop else { return }
         let keeper = FeedKeeper(feed: layer.openFeed(self), home: home, observer: observer)
         for shard in self.shards { shard.start(with: keeper, runsClock: runsClock) }
-        self.shards.first?.hear(self.control.groups, heard)
+        if let first = self.shards.first {
+            first.hear(self.control.groups) {
+                first.hears.store(true, ordering: .relaxed)
+                heard()
+            }
+        }
+        if let always = self.bridge?.beginAlways(), !always.isEmpty { self.shards.first?.hear(always) {} }
         guard self.reader != nil, let first = self.shards.first else { return }
         home.execute { first.everySecond = { [weak self] in self?.checkSome() } }
     }
@@ -80,6 +88,13 @@ package final class Hub: GroupFeedListener {
     package func arrived(_ message: LayerMessage, in group: GroupName) {
         // What gateways tell each other is for no browser, and no takeover's business.
         if self.tap.isInUse, self.control.groups.contains(group) { return self.control.arrived(message) }
+        guard let bridge = self.bridge else { return self.pass(message, in: group) }
+        let meaning = bridge.look(at: message, in: group)
+        self.pass(message, in: meaning.home ?? group)
+        for channel in meaning.channels { self.pass(message, in: channel) }
+    }
+
+    private func pass(_ message: LayerMessage, in group: GroupName) {
         self.tap.pass(message, in: group) { self.deliver($0, in: $1) }
     }
 
@@ -114,9 +129,10 @@ package final class Hub: GroupFeedListener {
     private func deliver(
         _ message: LayerMessage, offset: UInt64, to audience: inout Audience.State, in group: GroupName
     ) {
-        guard let first = audience.lists.first else { return }
+        let hearers = self.bridge?.hearers(of: message, in: group) ?? .all
+        guard let first = audience.lists.first(where: { self.belongs($0, to: hearers) }) else { return }
         let number = audience.number
-        let step = self.advance(&audience, with: message)
+        let step = hearers == .routes ? nil : self.advance(&audience, with: message)
         var form = first.form
         var outcome = self.outcome(for: message, in: group, by: form, number: number)
         var frame = self.frames.frame(for: outcome, on: form.wire)
@@ -124,6 +140,7 @@ package final class Hub: GroupFeedListener {
         var tags: [String: String]?
         self.noteDrop(outcome, message, group)
         for list in audience.lists {
+            guard self.belongs(list, to: hearers) else { continue }
             if !list.form.isSame(as: form) {
                 if !list.form.hasSameOutcome(as: form) {
                     outcome = self.outcome(for: message, in: group, by: list.form, number: number)
@@ -146,6 +163,10 @@ package final class Hub: GroupFeedListener {
             list.inbox.put(
                 Delivery(list: list, frame: frame, offset: offset, key: key, patch: patch, isBase: step != nil))
         }
+    }
+
+    private func belongs(_ list: FollowerList, to hearers: GroupBridge.Hearers) -> Bool {
+        hearers == .all || (hearers == .channels) == (list.form.ruleSet >= self.ruleSets.count)
     }
 
     /// A publication beside the one before it.

@@ -13,6 +13,7 @@ package final class HubShard: @unchecked Sendable {
     /// Followers written to in one loop turn; then reads, pings and other groups have their turn.
     private let slice: Int
     private var keeper: FeedKeeper?
+    private let bridge: GroupBridge?
 
     private var groups: [GroupName: ShardGroup] = [:]
     private(set) var sessions: ContiguousArray<Session> = []
@@ -48,7 +49,10 @@ package final class HubShard: @unchecked Sendable {
     /// Who is to be told of a loss, a few at a time.
     private var losses: [(client: ClientSession, channel: String)] = []
 
-    init(eventLoop: any EventLoop, audiences: Audiences, slice: Int, metrics: GatewayMetrics) {
+    init(
+        eventLoop: any EventLoop, audiences: Audiences, bridge: GroupBridge? = nil, slice: Int, metrics: GatewayMetrics
+    ) {
+        self.bridge = bridge
         self.eventLoop = eventLoop
         self.audiences = audiences
         self.slice = max(slice, 1)
@@ -78,23 +82,34 @@ package final class HubShard: @unchecked Sendable {
 
     // MARK: Following
 
-    /// What `hear` began is there.
+    /// Other gateways are heard.
     let hears = Atomic(false)
 
     /// Follows groups for as long as the gateway lives, and tries again while the layer cannot.
-    func hear(_ groups: [GroupName], _ heard: @escaping @Sendable () -> Void) {
+    ///
+    /// - Parameter then: called when they are followed.
+    func hear(_ groups: [GroupName], then: @escaping @Sendable () -> Void) {
         self.eventLoop.execute {
             self.acquire(groups) { error in
-                guard error != nil else {
-                    self.hears.store(true, ordering: .relaxed)
-                    return heard()
-                }
+                guard error != nil else { return then() }
                 self.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { [weak self] in
-                    self?.hear(groups, heard)
+                    self?.hear(groups, then: then)
                 }
             }
         }
     }
+
+    /// As `acquire`, for a group that is followed as a channel, with all that is heard in it.
+    func acquire(channel group: GroupName, completion: @escaping (LayerError?) -> Void) {
+        let others = self.bridge?.begin(group) ?? []
+        self.acquire([group] + others) { [bridge] error in
+            if error != nil { _ = bridge?.end(group) }
+            completion(error)
+        }
+    }
+
+    /// Ends what `acquire(channel:)` began.
+    func release(channel group: GroupName) { self.release([group] + (self.bridge?.end(group) ?? [])) }
 
     /// Makes sure that the process hears `groups`. Each success is ended by `release`.
     ///
@@ -180,7 +195,7 @@ package final class HubShard: @unchecked Sendable {
         self.makeShared(session)
         // What was on its way to it may have been too much for it.
         guard session.registryIndex >= 0 else {
-            self.release([group])
+            self.release(channel: group)
             return
         }
         guard let list = self.list(of: group, as: form, filter, slowReaders) else { return }
@@ -214,7 +229,7 @@ package final class HubShard: @unchecked Sendable {
     /// Ends what `follow` began. What is still on a pass to the session is dropped.
     func unfollow(_ group: GroupName, for session: Session) {
         guard let index = session.memberships.firstIndex(where: { $0.list.group == group }) else { return }
-        self.end(session.memberships.remove(at: index))
+        self.end(session.memberships.remove(at: index), of: session)
     }
 
     private func add(_ session: Session, to group: GroupName, as form: Form, shared isShared: Bool) {
@@ -247,7 +262,7 @@ package final class HubShard: @unchecked Sendable {
     }
 
     /// The end of one membership and of what was acquired for it.
-    private func end(_ membership: Membership) {
+    private func end(_ membership: Membership, of session: Session) {
         let list = membership.list
         list.remove(membership)
         self.audiences.subscriptions.wrappingSubtract(1, ordering: .relaxed)
@@ -255,7 +270,7 @@ package final class HubShard: @unchecked Sendable {
             self.audiences.remove(list)
             self.groups[list.group]?.lists.removeAll { $0 === list }
         }
-        self.release([list.group])
+        if session.client == nil { self.release([list.group]) } else { self.release(channel: list.group) }
     }
 
     /// Forgets a session. What is still staged or on a pass for it is dropped with it.
@@ -270,7 +285,7 @@ package final class HubShard: @unchecked Sendable {
         self.connections.remove(session)
         let memberships = session.memberships
         session.memberships = []
-        for membership in memberships { self.end(membership) }
+        for membership in memberships { self.end(membership, of: session) }
     }
 
     // MARK: Who follows

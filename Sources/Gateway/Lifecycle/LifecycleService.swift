@@ -83,7 +83,7 @@ final class LifecycleService: @unchecked Sendable {
     @Sendable func note(_ group: GroupName, isFollowed: Bool) {
         guard self.configuration.wantsChannels else { return }
         let isOwn = group.text.hasPrefix("carillon.") && !group.text.hasPrefix(ClientChannel.groupPrefix)
-        guard !isOwn else { return }
+        guard !isOwn, !ClientChannel.isAudience(group) else { return }
         let channel = ClientChannel(of: group).text
         self.note(isFollowed ? .followed(channel) : .left(channel))
     }

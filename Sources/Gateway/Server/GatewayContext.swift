@@ -51,10 +51,16 @@ package final class GatewayContext: Sendable {
         self.control.handle(EmulatedCommands.command) { message in
             if let said = EmulatedCommands(message) { emulated.take(said) }
         }
+        var bridge: GroupBridge?
+        if let client = self.routes.client, let home = eventLoops.first {
+            bridge = GroupBridge(
+                client.configuration.groupLinks, client.rules.namespaces, store: layer.store, home: home,
+                metrics: metrics, log: self.log)
+        }
         self.hub = Hub(
             eventLoops: eventLoops, ruleSets: self.routes.ruleSets, pushes: self.routes.pushes, frames: self.frames,
             slice: configuration.slice, control: self.control, metrics: metrics, log: self.log, store: layer.store,
-            checkInterval: configuration.client?.positionCheckInterval ?? 40)
+            bridge: bridge, checkInterval: configuration.client?.positionCheckInterval ?? 40)
         self.room = ControlRoom(
             name: name, version: version, control: self.control, layer: layer, shards: self.hub.shards, log: self.log)
         if let lifecycle = configuration.lifecycle, let store = layer.store, let home = eventLoops.first {

@@ -28,6 +28,8 @@ struct GatewayRoutes: Sendable {
     let routes: [GatewayRoute]
     let ruleSets: [RuleSet]
 
+    /// Where browsers choose their channels themselves.
+    let client: ClientEndpoint?
     /// What namespaces make of messages, which follow the rule sets in the count of forms.
     let pushes: [ChannelPush]
 
@@ -59,8 +61,10 @@ struct GatewayRoutes: Sendable {
             // The first, since of two for the same path the first counts.
             routes = own + routes
             self.pushes = endpoint.pushes
+            self.client = endpoint
         } else {
             self.pushes = []
+            self.client = nil
         }
         self.routes = routes
         self.table = try RouteTable(routes.map(\.configuration.path))

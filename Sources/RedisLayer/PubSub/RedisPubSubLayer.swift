@@ -99,7 +99,6 @@ public final class RedisPubSubLayer: ChannelLayer {
         }
     }
 
-
     // MARK: Receiving
 
     public func receive(from channel: ChannelName) async throws(LayerError) -> LayerMessage {
