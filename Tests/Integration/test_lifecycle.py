@@ -38,9 +38,6 @@ class Application:
         self.url = self.server.url
         self.endpoint = f"{self.url}/carillon/events"
 
-    def refuse(self, refuses):
-        assert ask("POST", f"{self.url}/refuse/{int(refuses)}").status == 204
-
     @property
     def state(self):
         return ask("GET", f"{self.url}/told").json
@@ -187,25 +184,3 @@ def test_of_a_killed_gateway_the_others_tell_what_is_missing(servers, layer):
     assert {each: count for each, count in told.items() if each.startswith(("online", "offline"))} \
         == collections.Counter(online + offline)
     check_numbers(application)
-
-
-def test_an_application_that_is_away_is_told_later_and_of_what_is_missing(servers, redis, unique):
-    application = Application(servers)
-    site = Site(servers, layer={"backend": "redis", "config": {"hosts": [redis.url], "prefix": unique}},
-                more={"gateway": settings(endpoint=application.endpoint, backlog=5, events=["connected", "online"])})
-    application.refuse(True)
-    first = Browser(site.address, "1")
-    wait_for(lambda: application.state["refused"] > 1, "it was told in vain, and again")
-    application.refuse(False)
-    application.wait_for("online 1")
-    application.refuse(True)
-    others = [Browser(site.address, str(number)) for number in range(2, 9)]
-    wait_for(lambda: site.gateway.metric("carillon_lifecycle_dropped_total") == 9, "what is too much was dropped")
-    application.refuse(False)
-    application.wait_for("online 8")
-    batches = application.state["batches"]
-    holes = [batch["missing"] for batch in batches if "missing" in batch]
-    assert holes == [{"first": 3, "last": 11}]
-    assert [event["number"] for event in application.events] == [1, 2, 12, 13, 14, 15, 16]
-    for each in [first, *others]:
-        each.close()
