@@ -97,7 +97,10 @@ import Testing
             let servers = try await RedisSentinelServers.start()
             defer { servers.stop() }
             var time = Duration.zero
-            try await withSites([servers.endpoint()]) { sites in
+            // The sentinel takes half a second at least: nothing that is sent before then waits for the new master.
+            var options = RedisClientOptions()
+            options.patience = .milliseconds(100)
+            try await withSites([servers.endpoint()], options: options) { sites in
                 for site in sites {
                     site.submit(0..<100)
                     try await site.heard.arrivals(100)
