@@ -9,13 +9,13 @@ import Synchronization
 package final class HubShard: @unchecked Sendable {
     package let eventLoop: any EventLoop
     private let audiences: Audiences
-    private let metrics: GatewayMetrics
+    let metrics: GatewayMetrics
     /// Followers written to in one loop turn; then reads, pings and other groups have their turn.
-    private let slice: Int
-    private var keeper: FeedKeeper?
-    private let bridge: GroupBridge?
+    let slice: Int
+    var keeper: FeedKeeper?
+    let bridge: GroupBridge?
 
-    private var groups: [GroupName: ShardGroup] = [:]
+    var groups: [GroupName: ShardGroup] = [:]
     private(set) var sessions: ContiguousArray<Session> = []
     private(set) var connections = ConnectionIndex()
     /// Sessions whose connection has not ended, also those that have been sent away; kept by the sessions.
@@ -33,11 +33,11 @@ package final class HubShard: @unchecked Sendable {
     /// What was missed, as it was written for those who came back.
     let runs = WrittenRuns()
 
-    private var inboxBox: ShardInbox?
-    private var arrived: ContiguousArray<Delivery> = []
-    private var queued: CircularBuffer<FollowerList> = .init(initialCapacity: 16)
-    private var staged: CircularBuffer<Session> = .init(initialCapacity: 16)
-    private var isRunning = false
+    var inboxBox: ShardInbox?
+    var arrived: ContiguousArray<Delivery> = []
+    var queued: CircularBuffer<FollowerList> = .init(initialCapacity: 16)
+    var staged: CircularBuffer<Session> = .init(initialCapacity: 16)
+    var isRunning = false
     /// Browsers are about to move to another gateway: no time passes, and nothing is read from them.
     var isPaused = false
     /// The layer was away meanwhile.
@@ -46,8 +46,10 @@ package final class HubShard: @unchecked Sendable {
     var leaving: [LeavingConnection] = []
     /// The hub's own clock; on one of the shards.
     var everySecond: (() -> Void)?
+    /// Other gateways are heard.
+    let hears = Atomic(false)
     /// Who is to be told of a loss, a few at a time.
-    private var losses: [(client: ClientSession, channel: String)] = []
+    var losses: [(client: ClientSession, channel: String)] = []
 
     init(
         eventLoop: any EventLoop, audiences: Audiences, bridge: GroupBridge? = nil, slice: Int, metrics: GatewayMetrics
@@ -78,92 +80,6 @@ package final class HubShard: @unchecked Sendable {
             self.ticking = nil
             self.keeper?.close()
         }
-    }
-
-    // MARK: Following
-
-    /// Other gateways are heard.
-    let hears = Atomic(false)
-
-    /// Follows groups for as long as the gateway lives, and tries again while the layer cannot.
-    ///
-    /// - Parameter then: called when they are followed.
-    func hear(_ groups: [GroupName], then: @escaping @Sendable () -> Void) {
-        self.eventLoop.execute {
-            self.acquire(groups) { error in
-                guard error != nil else { return then() }
-                self.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { [weak self] in
-                    self?.hear(groups, then: then)
-                }
-            }
-        }
-    }
-
-    /// As `acquire`, for a group that is followed as a channel, with all that is heard in it.
-    func acquire(channel group: GroupName, completion: @escaping (LayerError?) -> Void) {
-        let others = self.bridge?.begin(group) ?? []
-        self.acquire([group] + others) { [bridge] error in
-            if error != nil { _ = bridge?.end(group) }
-            completion(error)
-        }
-    }
-
-    /// Ends what `acquire(channel:)` began.
-    func release(channel group: GroupName) { self.release([group] + (self.bridge?.end(group) ?? [])) }
-
-    /// Makes sure that the process hears `groups`. Each success is ended by `release`.
-    ///
-    /// - Parameter completion: called once on this loop, perhaps at once; with an error nothing is held.
-    func acquire(_ groups: [GroupName], completion: @escaping (LayerError?) -> Void) {
-        let missing = groups.filter { self.groups[$0]?.isReady != true }
-        for group in groups { self.groups[group]?.wanted &+= 1 }
-        guard !missing.isEmpty else {
-            completion(nil)
-            return
-        }
-        let waiting = Countdown(missing.count) { [weak self] error in
-            if error != nil { self?.release(groups) }
-            completion(error)
-        }
-        for group in missing {
-            if let known = self.groups[group] {
-                known.waiting.append(waiting)
-                continue
-            }
-            let entry = ShardGroup()
-            entry.wanted = groups.count { $0 == group }
-            entry.waiting = [waiting]
-            self.groups[group] = entry
-            self.follow(group, entry)
-        }
-    }
-
-    /// Ends what `acquire` began.
-    func release(_ groups: [GroupName]) {
-        for group in groups {
-            guard let entry = self.groups[group] else { continue }
-            entry.wanted &-= 1
-            guard entry.wanted <= 0 else { continue }
-            self.groups[group] = nil
-            if entry.isFollowed { self.keeper?.unfollow(group, for: self) }
-        }
-    }
-
-    private func follow(_ group: GroupName, _ entry: ShardGroup) {
-        guard let keeper = self.keeper else { return }
-        entry.isFollowed = true
-        let entry = NIOLoopBound(entry, eventLoop: self.eventLoop)
-        keeper.follow(group, for: self) { error in
-            self.eventLoop.execute { self.followed(entry.value, error) }
-        }
-    }
-
-    private func followed(_ entry: ShardGroup, _ error: LayerError?) {
-        entry.isReady = error == nil
-        if error != nil { entry.isFollowed = false }
-        let waiting = entry.waiting
-        entry.waiting = []
-        for countdown in waiting { countdown.done(error) }
     }
 
     // MARK: Sessions
@@ -215,7 +131,7 @@ package final class HubShard: @unchecked Sendable {
         return true
     }
 
-    private func seatIfReady(_ joiner: Joiner, _ group: GroupName) {
+    func seatIfReady(_ joiner: Joiner, _ group: GroupName) {
         let session = joiner.session
         guard let index = session.memberships.lastIndex(where: { $0.joiner === joiner }) else { return }
         let membership = session.memberships[index]
@@ -297,98 +213,6 @@ package final class HubShard: @unchecked Sendable {
 
     func followers(of group: GroupName) -> [Session] { self.groups[group]?.lists.flatMap { $0.everybody() } ?? [] }
 
-    // MARK: Delivering
-
-    /// Everything that arrived since the last look: joined per list, or staged with those who follow several groups.
-    private func drain() {
-        self.inboxBox?.take(into: &self.arrived)
-        for delivery in self.arrived {
-            let list = delivery.list
-            switch delivery.frame {
-            case .bytes(let bytes) where bytes.readableBytes == 0:
-                list.lastOffset = delivery.offset
-                if !list.joining.isEmpty { self.hold(bytes, delivery.offset, list) }
-            case .bytes(let bytes):
-                list.join(bytes)
-                if !list.isQueued, list.hasWork {
-                    list.isQueued = true
-                    self.queued.append(list)
-                }
-                if let key = delivery.key {
-                    let yielding = list.yielding(key)
-                    for session in list.shared where session.stage(bytes, yielding: yielding) {
-                        self.staged.append(session)
-                    }
-                } else {
-                    let patched = delivery.patch ?? bytes
-                    for session in list.shared where session.stage(patched) { self.staged.append(session) }
-                }
-                for session in list.fresh where session.stage(bytes) { self.staged.append(session) }
-                if delivery.isBase { list.endFreshness() }
-                if delivery.offset > 0 { list.lastOffset = delivery.offset }
-                if !list.joining.isEmpty { self.hold(bytes, delivery.offset, list) }
-            case .close(let code, let reason):
-                // What was said before must go out before.
-                while list.hasWork { self.count(list.advance(limit: .max)) }
-                for session in list.everybody() { session.sendAway(code, reason: reason) }
-            case .notice(let notice):
-                if notice == .lost {
-                    list.lastOffset = 0
-                    for joiner in list.joining { joiner.isBroken = true }
-                }
-                for session in list.everybody() { session.client?.hear(notice, in: list.group) }
-            }
-        }
-        self.arrived.removeAll(keepingCapacity: true)
-        if !self.isRunning { self.run() }
-    }
-
-    /// Keeps what arrives for those who still have to hear what was before, or sends it to who has.
-    private func hold(_ bytes: ByteBuffer, _ offset: UInt64, _ list: FollowerList) {
-        for joiner in list.joining {
-            if joiner.takes(bytes, offset), bytes.readableBytes > 0 {
-                joiner.session.flushStaged()
-                joiner.session.send(bytes)
-            }
-            self.seatIfReady(joiner, list.group)
-        }
-    }
-
-    /// Writes to at most one slice of followers; the rest waits for another loop turn.
-    private func run() {
-        var room = self.slice
-        while room > 0, let list = self.queued.popFirst() {
-            let reached = list.advance(limit: room)
-            self.count(reached)
-            room &-= max(reached, 1)
-            if list.hasWork { self.queued.append(list) } else { list.isQueued = false }
-        }
-        while room > 0, let session = self.staged.popFirst() {
-            self.count(1)
-            session.flushStaged()
-            room &-= 1
-        }
-        self.isRunning = !self.queued.isEmpty || !self.staged.isEmpty
-        if self.isRunning { self.nextTurn { self.run() } }
-    }
-
-    /// Writes all that has arrived, without the pauses between slices.
-    func finishDeliveries() {
-        self.drain()
-        while let list = self.queued.popFirst() {
-            while list.hasWork { self.count(list.advance(limit: .max)) }
-            list.isQueued = false
-        }
-        while let session = self.staged.popFirst() {
-            self.count(1)
-            session.flushStaged()
-        }
-    }
-
-    private func count(_ deliveries: Int) {
-        if deliveries > 0 { self.metrics.deliveries.increment(by: deliveries) }
-    }
-
     // MARK: Time
 
     /// A second has passed.
@@ -418,79 +242,5 @@ package final class HubShard: @unchecked Sendable {
             if isDone != false { break }
             try? await Task.sleep(for: Self.drainStep)
         }
-    }
-
-    /// The layer was away: those whose route wants to know are told, a slice of them in each loop turn, and after what was
-    /// said before.
-    func tellGap() {
-        // Which the takeover does not survive.
-        guard !self.isPaused else {
-            self.owesGap = true
-            return
-        }
-        self.finishDeliveries()
-        self.tellGap(Array(self.sessions)[...])
-    }
-
-    private func tellGap(_ sessions: ArraySlice<Session>) {
-        for session in sessions.prefix(self.slice) { session.tellGap() }
-        let rest = sessions.dropFirst(self.slice)
-        guard !rest.isEmpty else { return }
-        self.nextTurn { self.tellGap(rest) }
-    }
-
-    // MARK: Losses
-
-    /// Tells a browser of a lost channel before long: all come back when they know, so they do not all know at once.
-    func tellLost(_ client: ClientSession, _ channel: String) {
-        self.losses.append((client, channel))
-        if self.losses.count == 1 { self.scheduleLosses() }
-    }
-
-    private static let lossesAtOnce = 20
-
-    private func scheduleLosses() {
-        self.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(10)) {
-            for _ in 0..<min(Self.lossesAtOnce, self.losses.count) {
-                self.losses.swapAt(Int.random(in: self.losses.indices), self.losses.count - 1)
-                guard let (client, channel) = self.losses.popLast() else { break }
-                client.tellLost(channel)
-            }
-            if !self.losses.isEmpty { self.scheduleLosses() }
-        }
-    }
-
-    /// Runs `body` after the loop has looked at its sockets; `execute` would run it before.
-    private func nextTurn(_ body: @escaping () -> Void) {
-        self.eventLoop.assumeIsolated().scheduleTask(in: .microseconds(20), body)
-    }
-}
-
-/// A group as one shard knows it.
-private final class ShardGroup {
-    /// Sessions that follow it or wait to.
-    var wanted = 0
-    var isReady = false
-    /// The keeper was asked for it and has not refused.
-    var isFollowed = false
-    var waiting: [Countdown] = []
-    var lists: [FollowerList] = []
-}
-
-/// Calls back when the last of several things is done, with the first error among them.
-private final class Countdown {
-    private var left: Int
-    private var error: LayerError?
-    private let completion: (LayerError?) -> Void
-
-    init(_ count: Int, completion: @escaping (LayerError?) -> Void) {
-        self.left = count
-        self.completion = completion
-    }
-
-    func done(_ error: LayerError?) {
-        self.error = self.error ?? error
-        self.left &-= 1
-        if self.left == 0 { self.completion(self.error) }
     }
 }
