@@ -8,7 +8,6 @@ import Testing
 
 /// Channels whose publications and subscribers are kept, over real sockets.
 @Suite(.timeLimit(.minutes(1))) struct ClientHistoryLiveTests {
-    private static let path = "/channels/connection/websocket"
     private static let kept = HistoryOptions(size: 1_000, timeToLive: .seconds(60))
 
     private func withClients(
@@ -36,68 +35,17 @@ import Testing
         }
     }
 
-    /// A browser past its `connect`.
-    private func connect(to gateway: LiveGateway) async throws -> LiveBrowser {
-        let browser = try await gateway.open(Self.path)
-        try await browser.say(#"{"id":1,"connect":{}}"#)
-        #expect(try await browser.nextText().hasPrefix(#"{"id":1,"connect":{"client":"#))
-        return browser
-    }
-
     private func publish(_ number: Int, to channel: String, on layer: any ChannelLayer) async throws {
         let store = try #require(layer.store)
         let group = try ClientChannel(channel).group
         try await store.publish(.publication(.int(Int64(number))), toGroup: group, keeping: Self.kept)
     }
 
-    /// The next lines that a browser gets, one after the other, as JSON.
-    private final class Lines {
-        private let browser: LiveBrowser
-        private var waiting: [JSONValue] = []
-
-        init(_ browser: LiveBrowser) { self.browser = browser }
-
-        func say(_ text: String) async throws { try await self.browser.say(text) }
-
-        func next() async throws -> JSONValue {
-            while self.waiting.isEmpty {
-                self.waiting = try await self.browser.nextText().split(separator: "\n")
-                    .map { try JSONValue(parsing: ByteBuffer(string: String($0))) }
-            }
-            return self.waiting.removeFirst()
-        }
-
-        /// The reply to a command; what is pushed before is kept in `pushed`.
-        func reply(_ id: Int64) async throws -> JSONValue {
-            while true {
-                let line = try await self.next()
-                if line["id"]?.integer == id { return line }
-                self.take(line)
-            }
-        }
-
-        /// The data of publications, recovered and live ones, in their order.
-        private(set) var heard: [Int64] = []
-
-        func take(_ line: JSONValue) {
-            if let data = line["push"]?["pub"]?["data"]?.integer { self.heard.append(data) }
-        }
-
-        func hear(_ count: Int) async throws {
-            while self.heard.count < count { self.take(try await self.next()) }
-        }
-
-        func recovered(_ reply: JSONValue) {
-            self.heard += (reply["subscribe"]?["publications"]?.array ?? []).compactMap { $0["data"]?.integer }
-        }
-    }
-
     @Test func whatIsPublishedHasItsPlaceAndCanBeRead() async throws {
         let layer = MemoryLayer()
         try await self.withClients(on: layer) { gateway in
-            let browser = try await self.connect(to: gateway)
-            let lines = Lines(browser)
-            try await browser.say(
+            let lines = try await ClientLines.connected(to: gateway)
+            try await lines.say(
                 """
                 {"id":2,"subscribe":{"channel":"kept:1"}}
                 {"id":3,"publish":{"channel":"kept:1","data":1}}
@@ -121,28 +69,27 @@ import Testing
 
     @Test func whoComesAndGoesIsTold() async throws {
         try await self.withClients({ $1.forcePushJoinLeave = true }) { gateway in
-            let one = Lines(try await self.connect(to: gateway))
-            let browser = try await self.connect(to: gateway)
-            let two = Lines(browser)
+            let one = try await ClientLines.connected(to: gateway)
+            let two = try await ClientLines.connected(to: gateway)
             try await self.subscribe(one)
             #expect(try await one.next()["push"]?["join"]?["info"]?["client"]?.string != nil)
             try await self.subscribe(two)
             let joined = try await one.next()["push"]?["join"]?["info"]?["client"]?.string
             #expect(try await two.next()["push"]?["join"]?["info"]?["client"]?.string == joined)
-            try await browser.say(#"{"id":3,"unsubscribe":{"channel":"kept:1"}}"#)
+            try await two.say(#"{"id":3,"unsubscribe":{"channel":"kept:1"}}"#)
             #expect(try await one.next()["push"]?["leave"]?["info"]?["client"]?.string == joined)
             // Nobody hears itself go.
             #expect(try await two.next()["id"]?.integer == 3)
-            try await browser.say(#"{"id":4,"subscribe":{"channel":"kept:1"}}"#)
+            try await two.say(#"{"id":4,"subscribe":{"channel":"kept:1"}}"#)
             #expect(try await one.next()["push"]?["join"] != nil)
-            browser.close()
+            two.browser.close()
             #expect(try await one.next()["push"]?["leave"]?["info"]?["client"]?.string == joined)
             try await one.say(#"{"id":5,"presence_stats":{"channel":"kept:1"}}"#)
             #expect(try await one.reply(5)["presence_stats"]?["num_clients"]?.integer == 1)
         }
     }
 
-    private func subscribe(_ lines: Lines) async throws {
+    private func subscribe(_ lines: ClientLines) async throws {
         try await lines.say(#"{"id":2,"subscribe":{"channel":"kept:1"}}"#)
         _ = try await lines.reply(2)
     }
@@ -159,7 +106,7 @@ import Testing
                 }
             }
             for _ in 0..<4 {
-                var lines = Lines(try await self.connect(to: gateway))
+                var lines = try await ClientLines.connected(to: gateway)
                 var heard: [Int64] = []
                 var epoch = ""
                 for round in 0... {
@@ -183,7 +130,7 @@ import Testing
                     }
                     try await lines.hear(min(lines.heard.count + 20, count - heard.count))
                     heard += lines.heard
-                    lines = Lines(try await self.connect(to: gateway))
+                    lines = try await ClientLines.connected(to: gateway)
                 }
             }
             try await publisher.value
@@ -202,7 +149,7 @@ import Testing
                     store.publish(.publication(.int(Int64(number))), toGroup: group, keeping: Self.kept) { _ in }
                 }
             }
-            let lines = Lines(try await self.connect(to: gateway))
+            let lines = try await ClientLines.connected(to: gateway)
             try await lines.say(#"{"id":2,"subscribe":{"channel":"kept:1","recover":true,"offset":1}}"#)
             let reply = try await lines.reply(2)
             #expect(reply["subscribe"]?["recovered"]?.bool == true)
@@ -216,7 +163,7 @@ import Testing
     @Test func aGapIsClosedBeforeAnybodyNotices() async throws {
         let layer = LossyLayer()
         try await self.withClients(on: layer) { gateway in
-            let lines = Lines(try await self.connect(to: gateway))
+            let lines = try await ClientLines.connected(to: gateway)
             try await self.subscribe(lines)
             try await self.publish(1, to: "kept:1", on: layer)
             layer.loseNext(3)
@@ -230,7 +177,7 @@ import Testing
     @Test func whatIsLostInSilenceIsFoundInTime() async throws {
         let layer = LossyLayer()
         try await self.withClients(on: layer, { client, _ in client.positionCheckInterval = 2 }) { gateway in
-            let lines = Lines(try await self.connect(to: gateway))
+            let lines = try await ClientLines.connected(to: gateway)
             try await self.subscribe(lines)
             layer.loseNext(2)
             for number in 1...2 { try await self.publish(number, to: "kept:1", on: layer) }
@@ -243,7 +190,7 @@ import Testing
     @Test func aGapThatCannotBeClosedIsTold() async throws {
         let layer = LossyLayer()
         try await self.withClients(on: layer) { gateway in
-            let lines = Lines(try await self.connect(to: gateway))
+            let lines = try await ClientLines.connected(to: gateway)
             try await self.subscribe(lines)
             try await self.publish(1, to: "kept:1", on: layer)
             try await lines.hear(1)
@@ -264,7 +211,7 @@ import Testing
     @Test func aLayerThatIsAwayIsATemporaryError() async throws {
         let layer = BrokenLayer()
         try await self.withClients(on: layer) { gateway in
-            let lines = Lines(try await self.connect(to: gateway))
+            let lines = try await ClientLines.connected(to: gateway)
             layer.refuseToFollow()
             try await lines.say(#"{"id":2,"subscribe":{"channel":"kept:1"}}"#)
             let error = try await lines.reply(2)["error"]
@@ -277,17 +224,16 @@ import Testing
 
     @Test func manyChannelsOfManyBrowsersAreBounded() async throws {
         try await self.withClients({ client, _ in client.channelLimit = 10_000 }) { gateway in
-            let browser = try await self.connect(to: gateway)
-            let lines = Lines(browser)
+            let lines = try await ClientLines.connected(to: gateway)
             for batch in 0..<50 {
                 let commands = (0..<200).map { number in
                     #"{"id":\#(batch * 200 + number + 2),"subscribe":{"channel":"kept:\#(batch * 200 + number)"}}"#
                 }
-                try await browser.say(commands.joined(separator: "\n"))
+                try await lines.say(commands.joined(separator: "\n"))
                 _ = try await lines.reply(Int64(batch * 200 + 201))
             }
             #expect(gateway.server.context.hub.subscriptionCount == 10_000)
-            try await browser.say(#"{"id":20000,"subscribe":{"channel":"kept:x"}}"#)
+            try await lines.say(#"{"id":20000,"subscribe":{"channel":"kept:x"}}"#)
             #expect(try await lines.reply(20_000)["error"]?["code"]?.integer == 106)
         }
     }

@@ -35,76 +35,18 @@ import Testing
                 change(&$0)
             }, layer: layer
         ) { gateway in
-            let bystander = try await Lines.connected(to: gateway)
+            let bystander = try await ClientLines.connected(to: gateway)
             try await bystander.say(#"{"id":2,"subscribe":{"channel":"quiet:1"}}"#)
-            #expect(try await bystander.next() == #"{"id":2,"subscribe":{}}"#)
+            #expect(try await bystander.nextText() == #"{"id":2,"subscribe":{}}"#)
             try await body(gateway)
             try await gateway.publish("7", to: ClientChannel("quiet:1").group.text)
-            #expect(try await bystander.next() == #"{"push":{"channel":"quiet:1","pub":{"data":7}}}"#)
+            #expect(try await bystander.nextText() == #"{"push":{"channel":"quiet:1","pub":{"data":7}}}"#)
             bystander.browser.close()
             // All that was followed is left, and nobody is present any more.
             while gateway.server.context.census.connections > 0 { await Task.yield() }
             while gateway.server.context.hub.subscriptionCount > 0 { await Task.yield() }
             #expect(gateway.server.context.hub.groupCount == 0)
         }
-    }
-
-    /// The lines that a browser gets, one after the other.
-    private final class Lines {
-        let browser: LiveBrowser
-        private var waiting: [String] = []
-
-        init(_ browser: LiveBrowser) { self.browser = browser }
-
-        static func connected(to gateway: LiveGateway) async throws -> Lines {
-            let lines = Lines(try await gateway.open("/channels/connection/websocket"))
-            try await lines.say(#"{"id":1,"connect":{}}"#)
-            #expect(try await lines.next().hasPrefix(#"{"id":1,"connect":"#))
-            return lines
-        }
-
-        func say(_ text: String) async throws { try await self.browser.say(text) }
-
-        func next() async throws -> String {
-            while self.waiting.isEmpty {
-                self.waiting = try await self.browser.nextText().split(separator: "\n").map(String.init)
-            }
-            return self.waiting.removeFirst()
-        }
-
-        /// What a command is answered with: its reply, or the code with which the connection was closed.
-        func answer(_ id: Int) async throws -> Answer {
-            do {
-                while true {
-                    let line = try await self.next()
-                    if line.hasPrefix(#"{"id":\#(id),"error":{"code":"#) {
-                        return .error(Int(line.dropFirst(#"{"id":\#(id),"error":{"code":"#.count).prefix(3)) ?? 0)
-                    }
-                    if line.hasPrefix(#"{"id":\#(id),"#) { return .reply }
-                    // What others do, and what was asked before.
-                    guard line.hasPrefix(#"{"push":"#) || line.hasPrefix(#"{"id":"#) else {
-                        throw LiveBrowser.Unexpected(event: .text(line))
-                    }
-                }
-            } catch let error as LiveBrowser.Unexpected {
-                guard case .close(let code, _)? = error.event else { throw error }
-                return .closed(Int(code.rawValue))
-            }
-        }
-
-        /// The code with which the connection was closed, whatever came before.
-        func close() async throws -> Int? {
-            while let event = try await self.browser.next() {
-                if case .close(let code, _) = event { return Int(code.rawValue) }
-            }
-            return nil
-        }
-    }
-
-    private enum Answer: Equatable {
-        case reply
-        case error(Int)
-        case closed(Int)
     }
 
     // MARK: Wrong types, huge numbers, deep JSON
@@ -161,7 +103,7 @@ import Testing
     @Test(arguments: Self.commands.map { $0.name }) func everyFieldMayBeAnything(name: String) async throws {
         try await self.withClients { gateway in
             let fields = try #require(Self.commands.first { $0.name == name }?.fields)
-            var lines: Lines?
+            var lines: ClientLines?
             var id = 10
             var answers: [Bool: Int] = [:]
             for wrong in fields.indices {
@@ -171,8 +113,8 @@ import Testing
                     let command = #"{"id":\#(id),"\#(name)":{\#(members.joined(separator: ","))}}"#
                     if lines == nil || name == "connect" {
                         lines?.browser.close()
-                        let browser = try await gateway.open("/channels/connection/websocket")
-                        lines = Lines(browser)
+                        let browser = try await gateway.open(ClientLines.path)
+                        lines = ClientLines(browser)
                         if name != "connect" { try await lines?.say(#"{"id":1,"connect":{}}"#) }
                     }
                     guard let speaker = lines else { continue }
@@ -213,7 +155,7 @@ import Testing
         (String(repeating: "x", count: 65_537), 1009),
     ]) func whatIsNoCommandEndsTheConnection(text: String, code: Int) async throws {
         try await self.withClients { gateway in
-            let lines = try await Lines.connected(to: gateway)
+            let lines = try await ClientLines.connected(to: gateway)
             try await lines.say(text)
             #expect(try await lines.close() == code)
         }
@@ -228,7 +170,7 @@ import Testing
         (String(repeating: "x", count: 60_000), 107), (String(repeating: "#", count: 40), 107), ("$x", 103),
     ]) func aNameThatCannotBeIsAnErrorInEveryCommand(name: String, code: Int) async throws {
         try await self.withClients { gateway in
-            let lines = try await Lines.connected(to: gateway)
+            let lines = try await ClientLines.connected(to: gateway)
             for (id, command) in ["subscribe", "publish", "presence", "presence_stats", "history"].enumerated() {
                 try await lines.say(#"{"id":\#(id + 10),"\#(command)":{"channel":"\#(name)","data":1}}"#)
                 let answer = try await lines.answer(id + 10)
@@ -256,7 +198,7 @@ import Testing
     ]) func whoSaysMoreThanCanWaitIsClosed(flood: [String]) async throws {
         let layer = BrokenLayer()
         try await self.withClients(on: layer) { gateway in
-            let lines = try await Lines.connected(to: gateway)
+            let lines = try await ClientLines.connected(to: gateway)
             layer.holdFollowing()
             try await lines.say(#"{"id":3,"subscribe":{"channel":"quiet:2"}}"#)
             for text in flood { try? await lines.say(text) }
@@ -314,5 +256,41 @@ import Testing
                 browser.close()
             }
         }
+    }
+}
+
+private enum Answer: Equatable {
+    case reply
+    case error(Int)
+    case closed(Int)
+}
+
+extension ClientLines {
+    /// What a command is answered with: its reply, or the code with which the connection was closed.
+    fileprivate func answer(_ id: Int) async throws -> Answer {
+        do {
+            while true {
+                let line = try await self.nextText()
+                if line.hasPrefix(#"{"id":\#(id),"error":{"code":"#) {
+                    return .error(Int(line.dropFirst(#"{"id":\#(id),"error":{"code":"#.count).prefix(3)) ?? 0)
+                }
+                if line.hasPrefix(#"{"id":\#(id),"#) { return .reply }
+                // What others do, and what was asked before.
+                guard line.hasPrefix(#"{"push":"#) || line.hasPrefix(#"{"id":"#) else {
+                    throw LiveBrowser.Unexpected(event: .text(line))
+                }
+            }
+        } catch let error as LiveBrowser.Unexpected {
+            guard case .close(let code, _)? = error.event else { throw error }
+            return .closed(Int(code.rawValue))
+        }
+    }
+
+    /// The code with which the connection was closed, whatever came before.
+    fileprivate func close() async throws -> Int? {
+        while let event = try await self.browser.next() {
+            if case .close(let code, _) = event { return Int(code.rawValue) }
+        }
+        return nil
     }
 }

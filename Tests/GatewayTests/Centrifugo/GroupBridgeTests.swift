@@ -7,8 +7,6 @@ import Testing
 
 /// Plain groups as channels with a history, over real sockets and two gateways on one layer.
 @Suite(.timeLimit(.minutes(1))) struct GroupBridgeTests {
-    private static let path = "/channels/connection/websocket"
-
     /// Two gateways, with the same settings.
     private func withTwo(
         _ change: @escaping (inout ClientConfiguration) throws -> Void = { _ in },
@@ -40,12 +38,22 @@ import Testing
             ["type": "news.item", "n": .int(Int64(number))], toGroup: GroupName(unchecked: group))
     }
 
+    /// What is kept of a group, as soon as it is as wanted.
+    private func waitForHistory(
+        of group: GroupName, on layer: MemoryLayer, until isWanted: (HistoryPage) -> Bool
+    ) async throws -> HistoryPage {
+        while true {
+            let page = try await layer.readHistory(of: group, .everything)
+            if isWanted(page) { return page }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+    }
+
     private func follow(
         _ channel: String, on gateway: LiveGateway, since position: String = ""
-    ) async throws -> ProtocolLines {
-        let browser = ProtocolLines(try await gateway.open(Self.path))
-        try await browser.say(
-            #"{"id":1,"connect":{}}"# + "\n" + #"{"id":2,"subscribe":{"channel":"\#(channel)"\#(position)}}"#)
+    ) async throws -> ClientLines {
+        let browser = try await ClientLines.connected(to: gateway)
+        try await browser.say(#"{"id":2,"subscribe":{"channel":"\#(channel)"\#(position)}}"#)
         browser.recovered(try await browser.reply(2))
         return browser
     }
@@ -130,8 +138,8 @@ import Testing
             }
             // Without a key for it the data is the whole message.
             for browser in live {
-                try await browser.hear(20, \.lines)
-                #expect(browser.lines.map { $0["n"]?.integer } == Array(1...20))
+                try await browser.hear(20)
+                #expect(browser.publications.map { $0["n"]?.integer } == Array(1...20))
             }
             try await self.send(21, to: "chat-8", on: layer)
             try await self.send(22, to: "chat-7", on: layer)
@@ -144,19 +152,19 @@ import Testing
         try await self.withTwo {
             $0.groupLinks.always = [GroupName(unchecked: "alerts"), GroupName(unchecked: "nothing")]
         } _: { one, two, layer in
-            // Both have to hear the group before anything is sent to it.
             let news = GroupName(unchecked: "alerts")
-            var sent: Int64 = 0
+            // Until one of them hears the group what is sent to it is lost, and nothing of the rest.
+            var sent = 0
             while one.metric("carillon_gateway_bridged_total") + two.metric("carillon_gateway_bridged_total") == 0 {
                 sent += 1
-                try await self.send(Int(sent), to: "alerts", on: layer)
+                try await self.send(sent, to: "alerts", on: layer)
                 try await Task.sleep(for: .milliseconds(10))
             }
-            let before = try await layer.readHistory(of: news, .position).top.offset
+            // The first one is kept, and others may be on their way.
+            let last = try await self.waitForHistory(of: news, on: layer) { $0.publications.last?.number == sent }
+            let before = last.top.offset
             for number in 1...5 { try await self.send(1_000 + number, to: "alerts", on: layer) }
-            while try await layer.readHistory(of: news, .position).top.offset < before + 5 {
-                try await Task.sleep(for: .milliseconds(10))
-            }
+            _ = try await self.waitForHistory(of: news, on: layer) { $0.top.offset >= before + 5 }
             let browser = try await self.follow(
                 "alerts", on: one, since: #","recover":true,"offset":\#(before),"epoch":"""#)
             #expect(browser.heard == [1_001, 1_002, 1_003, 1_004, 1_005])
@@ -178,49 +186,9 @@ import Testing
     }
 }
 
-/// What a browser of the protocol is told, line for line.
-private final class ProtocolLines {
-    private let browser: LiveBrowser
-    private var waiting: [JSONValue] = []
-    /// Data of publications that are numbers, recovered and live ones, in their order; and all of it.
-    private(set) var heard: [Int64] = []
-    private(set) var offsets: [Int64] = []
-    private(set) var lines: [JSONValue] = []
-
-    init(_ browser: LiveBrowser) { self.browser = browser }
-
-    func say(_ text: String) async throws { try await self.browser.say(text) }
-
-    private func next() async throws -> JSONValue {
-        while self.waiting.isEmpty {
-            self.waiting = try await self.browser.nextText().split(separator: "\n")
-                .map { try JSONValue(parsing: ByteBuffer(string: String($0))) }
-        }
-        return self.waiting.removeFirst()
-    }
-
-    func reply(_ id: Int64) async throws -> JSONValue {
-        while true {
-            let line = try await self.next()
-            if line["id"]?.integer == id { return line }
-            if let publication = line["push"]?["pub"] { self.take(publication) }
-        }
-    }
-
-    private func take(_ publication: JSONValue) {
-        guard let data = publication["data"] else { return }
-        self.lines.append(data)
-        if let number = data.integer { self.heard.append(number) }
-        if let offset = publication["offset"]?.integer { self.offsets.append(offset) }
-    }
-
-    func hear(_ count: Int, _ what: KeyPath<ProtocolLines, [JSONValue]> = \.lines) async throws {
-        while self[keyPath: what].count < count {
-            if let publication = try await self.next()["push"]?["pub"] { self.take(publication) }
-        }
-    }
-
-    func recovered(_ reply: JSONValue) {
-        for publication in reply["subscribe"]?["publications"]?.array ?? [] { self.take(publication) }
+extension StoredPublication {
+    /// What a test has sent.
+    fileprivate var number: Int? {
+        (try? ClientPublication(self.message, dataKey: nil)).flatMap { Int(String(buffer: $0.data.json)) }
     }
 }
