@@ -62,7 +62,7 @@ public final class WorkerServer: Sendable {
         do {
             let listener = try await Listener.open(
                 context.configuration.listen, mode: context.configuration.socketMode, group: self.group,
-                logger: context.logger
+                logger: context.logger, connections: context.connections
             ) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(

@@ -11,11 +11,13 @@ enum Listener: Sendable {
     /// One that it inherited.
     case shared(SharedListener)
 
-    /// - Parameter initialize: prepares each accepted connection.
+    /// - Parameters:
+    ///   - connections: expects what is accepted from an inherited socket, until it is open or has failed.
+    ///   - initialize: prepares each accepted connection.
     /// - Throws: `cannotStart`, which names the address and says what to do.
     static func open(
         _ listen: WorkersConfiguration.Listen, mode: UInt16?, group: any EventLoopGroup, logger: Logger,
-        initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+        connections: ConnectionRegistry, initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) async throws -> Listener {
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 4_096)
@@ -36,12 +38,19 @@ enum Listener: Sendable {
                 return .own(channel)
             case .descriptor(let number):
                 let listener = try SharedListener(number, loop: group.next()) { visitor in
+                    connections.expect()
                     ClientBootstrap(group: group)
                         .channelOption(.autoRead, value: false)
                         .channelInitializer(initialize)
                         .withConnectedSocket(visitor)
-                        .whenFailure { error in
-                            logger.debug("Connection failed", metadata: [LogKey.error: "\(error)"])
+                        .whenComplete { result in
+                            switch result {
+                            // The channel says so before its handlers hear that it is active, in the same turn.
+                            case .success(let channel): channel.eventLoop.execute { connections.arrived() }
+                            case .failure(let error):
+                                connections.arrived()
+                                logger.debug("Connection failed", metadata: [LogKey.error: "\(error)"])
+                            }
                         }
                 }
                 try listener.start()

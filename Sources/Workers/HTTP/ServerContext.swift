@@ -89,7 +89,16 @@ final class ServerContext: Sendable {
 final class ConnectionRegistry: Sendable {
     private struct State {
         var open: [ObjectIdentifier: Entry] = [:]
+        /// Accepted, and not yet open.
+        var arriving = 0
         var whenEmpty: EventLoopPromise<Void>?
+
+        /// Whom to tell that nobody is here any more.
+        mutating func takeWhenEmpty() -> EventLoopPromise<Void>? {
+            guard self.open.isEmpty, self.arriving == 0 else { return nil }
+            defer { self.whenEmpty = nil }
+            return self.whenEmpty
+        }
     }
 
     private struct Entry: Sendable {
@@ -98,6 +107,18 @@ final class ConnectionRegistry: Sendable {
     }
 
     private let state = Mutex(State())
+
+    /// One was accepted, on whatever thread: who waits for the last to close waits for this one too.
+    func expect() { self.state.withLock { $0.arriving += 1 } }
+
+    /// The one that was expected is open (and was added), or never will be.
+    func arrived() {
+        let promise = self.state.withLock { state in
+            state.arriving -= 1
+            return state.takeWhenEmpty()
+        }
+        promise?.succeed()
+    }
 
     /// Called on the connection's loop.
     ///
@@ -114,11 +135,9 @@ final class ConnectionRegistry: Sendable {
 
     /// Called when a connection has closed.
     func remove(_ id: ObjectIdentifier) {
-        let promise = self.state.withLock { state -> EventLoopPromise<Void>? in
+        let promise = self.state.withLock { state in
             state.open[id] = nil
-            guard state.open.isEmpty else { return nil }
-            defer { state.whenEmpty = nil }
-            return state.whenEmpty
+            return state.takeWhenEmpty()
         }
         promise?.succeed()
     }
@@ -130,12 +149,12 @@ final class ConnectionRegistry: Sendable {
         }
     }
 
-    /// Succeeds when the last connection has closed; at once when none is open. One caller at a time.
+    /// Succeeds when the last connection has closed; at once when there is none. One caller at a time.
     func whenEmpty(_ promise: EventLoopPromise<Void>) {
-        let isEmpty = self.state.withLock { state in
-            if !state.open.isEmpty { state.whenEmpty = promise }
-            return state.open.isEmpty
+        let promise = self.state.withLock { state in
+            state.whenEmpty = promise
+            return state.takeWhenEmpty()
         }
-        if isEmpty { promise.succeed() }
+        promise?.succeed()
     }
 }

@@ -160,7 +160,8 @@ extension WorkerConnection {
     private func answered(keepAlive: Bool) {
         self.endLimit()
         guard case .sending = self.phase else { return }
-        guard keepAlive, !self.server.isDraining else { return self.close() }
+        // What was said holds, even when the server has begun to stop since: the visitor may be asking already.
+        guard keepAlive else { return self.close() }
         self.phase = .receiving
         self.advance()
     }
