@@ -43,6 +43,48 @@ import Testing
         }
     }
 
+    @Test func whoWasToldThatTheConnectionStaysMayAskOnceMore() async throws {
+        let halfSent = Mailbox<Int>()
+        let goOn = Mailbox<Int>()
+        let upstream = try FakeUpstream { socket, _ in
+            while true {
+                guard try socket.readMessage().firstLine.contains("halves") else {
+                    try socket.send(ok("the last"))
+                    continue
+                }
+                try socket.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+                halfSent.put(0)
+                _ = try goOn.take()
+                try socket.send("half")
+            }
+        }
+        try await withRouter(upstream) { router throws in
+            let (idle, browser) = (try router.connect(), try router.connect())
+            try idle.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(try idle.readMessage().status == 200)
+            try browser.send("GET /halves HTTP/1.1\r\nHost: a\r\n\r\n")
+            _ = try halfSent.take()
+            // The head has reached the browser before the router begins to stop.
+            let head = try browser.read(until: "\r\n\r\n")
+            #expect(!head.lowercased().contains("connection: close"))
+            let drained = Mailbox<Int>()
+            Task {
+                await router.router.drain(within: .seconds(20))
+                drained.put(0)
+            }
+            // A quiet connection ends only after the router has begun to stop.
+            #expect(idle.ends())
+            goOn.put(0)
+            #expect(try browser.readText(8) == "halfhalf")
+            try browser.send("POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+            let answer = try browser.readMessage()
+            #expect(answer.body == "the last")
+            #expect(answer["connection"] == "close")
+            #expect(browser.ends())
+            _ = try drained.take()
+        }
+    }
+
     @Test func whatTakesTooLongIsCut() async throws {
         let arrived = Mailbox<Int>()
         let upstream = try FakeUpstream { socket, _ in

@@ -13,7 +13,7 @@ extension ProxyHandler {
         self.shard.log(exchange, self.identity)
         self.exchange = nil
         guard exchange.requestIsComplete else { return self.endWithLinger() }
-        guard exchange.keepsAlive, !self.shard.isDraining, !self.inputEnded else {
+        guard exchange.keepsAlive, !self.inputEnded else {
             // What is still to come from the browser is nothing we asked for; but it may be on its way.
             return self.inbound.readableBytes > 0 && !self.inputEnded ? self.endWithLinger() : self.endAfterFlush()
         }
@@ -119,8 +119,9 @@ extension ProxyHandler {
         switch self.phase {
         // Who is about to ask cannot know that the router stops.
         case .head where self.inbound.readableBytes == 0:
-            self.deadline = min(self.deadline, self.shard.watch.deadline(in: self.shard.configuration.lastMoment))
-        case .exchange: self.exchange?.keepsAlive = false
+            self.deadline = min(self.deadline, self.shard.watch.deadline(in: self.shard.quietTime))
+        // Once the answer's head has promised to keep the connection, the browser may ask again.
+        case .exchange where self.exchange?.answer == nil: self.exchange?.keepsAlive = false
         default: break
         }
     }

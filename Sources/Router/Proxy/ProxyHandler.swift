@@ -194,7 +194,7 @@ final class ProxyHandler: ChannelDuplexHandler, ShardConnection {
             if !self.isWritable {
                 self.deadline = watch.deadline(in: shard.configuration.sendIdleTime)
             } else if !self.headHasBegun {
-                self.deadline = watch.deadline(in: shard.configuration.keepAliveTime)
+                self.deadline = watch.deadline(in: shard.quietTime)
             }
         case .exchange:
             if !self.isWritable {

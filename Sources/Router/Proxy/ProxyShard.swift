@@ -129,6 +129,13 @@ final class ProxyShard {
 
     // MARK: Draining
 
+    /// How long a connection waits for its next request.
+    var quietTime: TimeAmount {
+        let configuration = self.configuration
+        return self.isDraining
+            ? min(configuration.keepAliveTime, configuration.lastMoment) : configuration.keepAliveTime
+    }
+
     /// Closes idle connections; the others close with the end of their request.
     ///
     /// - Returns: completed when none is left.
