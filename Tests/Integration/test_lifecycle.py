@@ -38,6 +38,9 @@ class Application:
         self.url = self.server.url
         self.endpoint = f"{self.url}/carillon/events"
 
+    def refuse(self, refuses):
+        assert ask("POST", f"{self.url}/refuse/{int(refuses)}").status == 204
+
     @property
     def state(self):
         return ask("GET", f"{self.url}/told").json
@@ -47,9 +50,10 @@ class Application:
         """Each once, in the order of their numbers. What came twice must have been the same."""
         events = {}
         for batch in self.state["batches"]:
+            numbers = events.setdefault(batch["stream"], {})
             for event in batch["events"]:
-                assert events.setdefault(event["number"], event) == event
-        return [events[number] for number in sorted(events)]
+                assert numbers.setdefault(event["number"], event) == event
+        return [numbers[number] for numbers in events.values() for number in sorted(numbers)]
 
     def told(self):
         """`online 42`, `occupied chat:1`, `disconnected 3001`: how often each was told."""
@@ -184,3 +188,89 @@ def test_of_a_killed_gateway_the_others_tell_what_is_missing(servers, layer):
     assert {each: count for each, count in told.items() if each.startswith(("online", "offline"))} \
         == collections.Counter(online + offline)
     check_numbers(application)
+
+
+def test_an_application_that_is_away_is_told_later_and_of_what_is_missing(servers, redis, unique):
+    application = Application(servers)
+    site = Site(servers, layer={"backend": "redis", "config": {"hosts": [redis.url], "prefix": unique}},
+                more={"gateway": settings(endpoint=application.endpoint, backlog=5, events=["connected", "online"])})
+    application.refuse(True)
+    first = Browser(site.address, "1")
+    wait_for(lambda: application.state["refused"] > 1, "it was told in vain, and again")
+    application.refuse(False)
+    application.wait_for("online 1")
+    application.refuse(True)
+    others = [Browser(site.address, str(number)) for number in range(2, 9)]
+    wait_for(lambda: site.gateway.metric("carillon_lifecycle_dropped_total") == 9, "what is too much was dropped")
+    application.refuse(False)
+    application.wait_for("online 8")
+    batches = application.state["batches"]
+    # A batch whose answer came too late is sent again.
+    holes = {(batch["missing"]["first"], batch["missing"]["last"]) for batch in batches if "missing" in batch}
+    assert holes == {(3, 11)}
+    assert [event["number"] for event in application.events] == [1, 2, 12, 13, 14, 15, 16]
+    for each in [first, *others]:
+        each.close()
+
+
+def test_what_a_gateway_forgot_while_the_broker_hung_is_told_once_and_in_order(servers):
+    application = Application(servers)
+    redis = servers.redis()
+    site = Site(servers, layer={"backend": "redis", "config": {"hosts": [redis.url]}},
+                more={"gateway": settings(endpoint=application.endpoint, gateway_backlog=5)})
+    browsers = [Browser(site.address, "1")]
+    application.wait_for("online 1")
+    redis.freeze()
+    # More than may wait and may be under way.
+    browsers += [Browser(site.address, str(number)) for number in range(2, 14)]
+    wait_for(lambda: site.gateway.metric("carillon_lifecycle_forgotten_total") > 5, "the gateway forgot")
+    redis.thaw()
+    application.wait_for("online 13")
+    browsers.append(Browser(site.address, "14"))
+    application.wait_for("online 14")
+    users = [str(number) for number in range(1, 15)]
+    told = [(each["event"], each["user"]) for each in application.events]
+    assert told == [(event, user) for user in users for event in ("connected", "online")]
+    check_numbers(application)
+    for each in browsers:
+        each.close()
+
+
+def test_a_broker_that_lost_all_it_had_changes_nothing_that_was_told(servers):
+    application = Application(servers)
+    redis = servers.redis()
+    site = Site(servers, gateways=2, layer={"backend": "redis", "config": {"hosts": [redis.url]}},
+                more={"gateway": settings(endpoint=application.endpoint)})
+    browsers = [Browser(site.address, str(number), "chat:all", f"chat:{number}") for number in range(6)]
+    wanted = [*(f"connected {number}" for number in range(6)), *(f"online {number}" for number in range(6)),
+              *(f"occupied chat:{number}" for number in range(6)), "occupied chat:all"]
+    for round in range(2):
+        application.wait_for(*wanted)
+        redis.kill()
+        # Meanwhile one goes, and somebody comes.
+        browsers.pop(0).close()
+        browsers.append(Browser(site.address, f"late {round}"))
+        redis.start()
+        wanted += [f"connected late {round}", f"online late {round}", f"offline {round}", f"vacated chat:{round}"]
+        application.wait_for(*wanted)
+        # And on with what happens then.
+        browsers.append(Browser(site.address, f"new {round}", f"chat:new{round}"))
+        wanted += [f"connected new {round}", f"online new {round}", f"occupied chat:new{round}"]
+    application.wait_for(*wanted)
+    told = {each: count for each, count in application.told().items() if not each.startswith("disconnected")}
+    assert told == collections.Counter(wanted)
+    gone = [each["user"] for each in application.events if each["event"] == "disconnected"]
+    assert gone == ["0", "1"]
+    check_numbers(application)
+    # With nobody left who remembers, it begins anew.
+    for gateway in site.gateways:
+        gateway.kill()
+    redis.kill()
+    redis.start()
+    for gateway in site.gateways:
+        gateway.start()
+    again = Browser(site.address, "again")
+    application.wait_for("online again")
+    assert len({batch["stream"] for batch in application.state["batches"]}) == 2
+    assert [(each["number"], each["event"]) for each in application.events[-2:]] == [(1, "connected"), (2, "online")]
+    again.close()

@@ -12,6 +12,7 @@ app = Flask(__name__)
 SECRET = os.environ["CARILLON_LIFECYCLE_SECRET"].encode()
 lock = threading.Lock()
 batches = []
+state = {"refuses": False, "refused": 0}
 
 
 def check_signature(field, body):
@@ -26,6 +27,9 @@ def check_signature(field, body):
 def events():
     check_signature(request.headers["Carillon-Signature"], request.get_data())
     with lock:
+        if state["refuses"]:
+            state["refused"] += 1
+            abort(503)
         batches.append(request.get_json())
     return "", 204
 
@@ -33,4 +37,11 @@ def events():
 @app.get("/told")
 def told():
     with lock:
-        return jsonify({"batches": batches})
+        return jsonify({"batches": batches, **state})
+
+
+@app.post("/refuse/<int:refuses>")
+def refuse(refuses):
+    with lock:
+        state["refuses"] = bool(refuses)
+    return "", 204

@@ -6,7 +6,9 @@ extension LifecycleBook {
 
     var checkpoint: LayerMessage {
         let nodes = self.nodes.sorted { $0.key < $1.key }.map { name, node in
-            LayerValue.array([.string(name), .bool(node.isSure), node.state.layerValue])
+            LayerValue.array([
+                .string(name), .bool(node.isSure), node.state.layerValue, .int(Int64(clamping: node.serial)),
+            ])
         }
         return [
             "type": .string(Self.checkpointType), "stream": .string(self.stream),
@@ -30,10 +32,11 @@ extension LifecycleBook {
         else { return nil }
         var known: [String: Node] = [:]
         for value in nodes {
-            guard case .array(let parts) = value, parts.count == 3, case .string(let name) = parts[0],
-                case .bool(let isSure) = parts[1], let state = LifecycleState(parts[2])
+            guard case .array(let parts) = value, parts.count == 4, case .string(let name) = parts[0],
+                case .bool(let isSure) = parts[1], let state = LifecycleState(parts[2]),
+                case .int(let serial) = parts[3], let serial = UInt64(exactly: serial)
             else { return nil }
-            known[name] = Node(state: state, isSure: isSure)
+            known[name] = Node(state: state, isSure: isSure, serial: serial)
         }
         self.init(
             stream: stream, position: StreamPosition(offset: offset, epoch: epoch), time: time, nodes: known,

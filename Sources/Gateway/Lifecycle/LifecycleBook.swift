@@ -18,6 +18,8 @@ struct LifecycleBook: Equatable, Sendable {
         var state = LifecycleState()
         /// Nothing of what it said was lost.
         var isSure = false
+        /// Of the last entry in which it spoke of itself.
+        var serial: UInt64 = 0
     }
 
     /// Who uses something: a user's connections, a channel's gateways.
@@ -78,7 +80,7 @@ struct LifecycleBook: Equatable, Sendable {
         self.endings = endings.sorted()
         for ending in endings { self[uses: ending.thing] = Uses(count: 0, end: ending.time) }
         for node in nodes.values {
-            for client in node.state.clients.values where !client.user.isEmpty {
+            for (_, client) in node.state.clients where !client.user.isEmpty {
                 self.users[client.user, default: Uses()].count += 1
             }
             for channel in node.state.channels { self.channels[channel, default: Uses()].count += 1 }
@@ -101,6 +103,7 @@ struct LifecycleBook: Equatable, Sendable {
         // Clocks of hosts differ a little; time never goes back here.
         self.time = max(self.time, entry.time)
         self.finishEndings(rules)
+        guard self.isNews(entry) else { return }
         switch entry.content {
         case .facts(let facts): for fact in facts { self.note(fact, of: entry.node, rules) }
         case .state(let state):
@@ -118,6 +121,20 @@ struct LifecycleBook: Equatable, Sendable {
         self.finishEndings(rules)
     }
 
+    /// Whoever writes an entry does not always learn whether it stands there, and writes it again. So it may come twice, and
+    /// late: then all that its gateway has said since must not be undone.
+    private mutating func isNews(_ entry: LifecycleEntry) -> Bool {
+        guard entry.serial > 0 else { return true }
+        let node = self.nodes[entry.node]
+        guard entry.serial > node?.serial ?? 0 else { return false }
+        if let node, entry.serial - 1 != node.serial, !entry.content.isState {
+            // What stood between was never read. Nobody knows whose else it was.
+            self.lostTrack(before: self.position)
+        }
+        self.nodes[entry.node, default: Node()].serial = entry.serial
+        return true
+    }
+
     /// An entry that says nothing.
     mutating func skip(to position: StreamPosition) { self.position = position }
 
@@ -129,8 +146,8 @@ struct LifecycleBook: Equatable, Sendable {
 
     private mutating func note(_ fact: LifecycleFact, of node: String, _ rules: Rules) {
         var leaving = ""
-        if case .disconnected(let client, _) = fact { leaving = self.nodes[node]?.state.clients[client]?.user ?? "" }
-        // Entries may stand there twice when the layer did not say whether it took them.
+        if case .disconnected(let client, _) = fact { leaving = self.nodes[node]?.state.client(client)?.user ?? "" }
+        // What is known already is no event.
         guard self.nodes[node, default: Node()].state.apply(fact) else { return }
         switch fact {
         case .connected(let client, let what):

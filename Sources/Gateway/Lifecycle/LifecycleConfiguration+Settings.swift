@@ -40,6 +40,11 @@ extension LifecycleConfiguration {
             "backlog", \.backlog, of: Self.defaults, .integer(in: 1...1_000_000, unit: "events"),
             "Events that may wait for the application; then the oldest are dropped, and it is told their numbers."),
         SettingKey(
+            "gateway_backlog", \.gatewayBacklog, of: Self.defaults,
+            .integer(in: 1...1_000_000),
+            "What may wait at a gateway while the layer takes nothing; then it is forgotten, and what there is is told anew."
+        ),
+        SettingKey(
             "gateway_timeout", \.patience, of: Self.defaults, .wholeSeconds(atLeast: 3, atMost: 300),
             "After so long a silence a gateway counts as dead, and its browsers as gone."),
     ]

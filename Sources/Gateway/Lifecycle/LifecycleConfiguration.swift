@@ -22,6 +22,8 @@ package struct LifecycleConfiguration: Sendable {
     package var timeout = 5
     /// Events that may wait for the application.
     package var backlog = 10_000
+    /// Comings and goings that may wait for the layer at one gateway.
+    package var gatewayBacklog = 10_000
     /// Seconds after which a silent gateway counts as gone.
     package var patience = 10
 

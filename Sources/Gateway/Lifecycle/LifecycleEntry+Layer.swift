@@ -4,6 +4,8 @@ import ChannelLayer
 ///
 ///     {"type": "carillon.lifecycle", "node": N, "time": ms, "facts": [["c", client, user, transport], ["d", client, code], …]}
 ///     … "state": [[[client, user, transport], …], [channel, …]]   "gone": true   "tick": true   "taken": number
+///
+/// and `"serial": number` in what a gateway says of itself.
 extension LifecycleEntry {
     static let messageType = "carillon.lifecycle"
 
@@ -20,6 +22,9 @@ extension LifecycleEntry {
             case .taken(let number): ("taken", .int(Int64(clamping: number)))
             }
         message.entries.append(.init(key: .string(key), value: value))
+        if self.serial > 0 {
+            message.entries.append(.init(key: .string("serial"), value: .int(Int64(clamping: self.serial))))
+        }
         return message
     }
 
@@ -29,6 +34,7 @@ extension LifecycleEntry {
             case .int(let time)? = message["time"], let content = Content(message)
         else { return nil }
         self.init(node: node, time: time, content: content)
+        if case .int(let serial)? = message["serial"] { self.serial = UInt64(clamping: serial) }
     }
 }
 
@@ -82,7 +88,7 @@ extension LifecycleFact {
 
 extension LifecycleState {
     var layerValue: LayerValue {
-        let clients = self.clients.sorted { $0.key < $1.key }.map { client, what in
+        let clients = self.clients.map { client, what in
             LayerValue.array([.string(client), .string(what.user), .string(what.transport)])
         }
         return .array([.array(clients), .array(self.channels.sorted().map { .string($0) })])
@@ -97,11 +103,11 @@ extension LifecycleState {
             guard case .array(let texts) = client, texts.count == 3, case .string(let name) = texts[0],
                 case .string(let user) = texts[1], case .string(let transport) = texts[2]
             else { return nil }
-            self.clients[name] = LifecycleClient(user: user, transport: transport)
+            self.apply(.connected(name, LifecycleClient(user: user, transport: transport)))
         }
         for channel in channels {
             guard case .string(let name) = channel else { return nil }
-            self.channels.insert(name)
+            self.apply(.followed(name))
         }
     }
 }

@@ -12,6 +12,10 @@ struct LifecycleEntry: Equatable, Sendable {
         case tick
         /// The application has taken the events up to this number.
         case taken(UInt64)
+
+        var isState: Bool { if case .state = self { true } else { false } }
+        /// How many facts it has.
+        var count: Int { if case .facts(let facts) = self { facts.count } else { 0 } }
     }
 
     /// The gateway it is about.
@@ -19,6 +23,9 @@ struct LifecycleEntry: Equatable, Sendable {
     /// Milliseconds since 1970, by the writer's clock.
     var time: Int64
     var content: Content
+    /// Of what a gateway says of itself: 1, 2, 3 … With it a reader knows what it has read before, and what is missing.
+    /// 0 for what the clerk says.
+    var serial: UInt64 = 0
 }
 
 /// What happens at one gateway.
@@ -34,31 +41,4 @@ struct LifecycleClient: Equatable, Sendable {
     /// Empty for a visitor.
     var user: String
     var transport: String
-}
-
-/// What there is at one gateway.
-struct LifecycleState: Equatable, Sendable {
-    var clients: [String: LifecycleClient] = [:]
-    var channels: Set<String> = []
-
-    /// - Returns: whether it was news.
-    @discardableResult
-    mutating func apply(_ fact: LifecycleFact) -> Bool {
-        switch fact {
-        case .connected(let client, let what): self.clients.updateValue(what, forKey: client) == nil
-        case .disconnected(let client, _): self.clients.removeValue(forKey: client) != nil
-        case .followed(let channel): self.channels.insert(channel).inserted
-        case .left(let channel): self.channels.remove(channel) != nil
-        }
-    }
-
-    /// What makes `other` of this, in an order that is the same for everybody.
-    func facts(to other: LifecycleState) -> [LifecycleFact] {
-        let gone = self.clients.keys.filter { other.clients[$0] == nil }.sorted()
-        let come = other.clients.filter { self.clients[$0.key] == nil }.sorted { $0.key < $1.key }
-        return gone.map { .disconnected($0, code: CloseCode.abnormal.rawValue) }
-            + self.channels.subtracting(other.channels).sorted().map { .left($0) }
-            + come.map { .connected($0.key, $0.value) }
-            + other.channels.subtracting(self.channels).sorted().map { .followed($0) }
-    }
 }

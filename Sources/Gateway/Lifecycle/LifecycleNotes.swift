@@ -1,53 +1,105 @@
 /// What happens at this gateway, until it stands in the stream.
 ///
-/// Bounded: when the layer takes nothing for long, what was noted is forgotten, and when it takes something again it is told
-/// what there is. What came and went meanwhile is not told, and counted.
+/// What was not written is written again as it was, under its serial number: it may stand there although nobody said so, and
+/// whoever reads it twice has to know. Bounded: when the layer takes nothing for long, what was noted is forgotten, and when
+/// it takes something again it is told what there is. What came and went meanwhile is not told, and counted.
 struct LifecycleNotes: Equatable, Sendable {
+    typealias Content = LifecycleEntry.Content
+
     /// Facts of one entry.
     static let entryLimit = 1_000
 
-    private(set) var state = LifecycleState()
-    private var facts: [LifecycleFact] = []
-    /// The next entry says all there is.
-    private var owesState = true
+    private let node: String
     private let limit: Int
+    private(set) var state = LifecycleState()
+    /// Nothing was there at first.
+    private var waiting: [Content] = [.state(LifecycleState())]
+    /// Was handed out and came back. Comes before those that wait.
+    private var again: LifecycleEntry?
+    /// Facts of both.
+    private var count = 0
+    /// The next entry says all there is, and what happens until then is in it.
+    private var isForgetting = false
     private(set) var forgotten = 0
+    private var serial: UInt64 = 0
+    private var isEnding = false
+    private var hasEnded = false
 
     /// - Parameter limit: facts that may wait.
-    init(limit: Int) { self.limit = limit }
+    init(node: String, limit: Int) {
+        self.node = node
+        self.limit = limit
+    }
+
+    // MARK: What happens
 
     mutating func note(_ fact: LifecycleFact) {
-        guard self.state.apply(fact), !self.owesState else { return }
-        self.facts.append(fact)
-        guard self.facts.count > self.limit else { return }
-        self.forgotten += self.facts.count
-        self.stateAgain()
+        guard !self.hasEnded, self.state.apply(fact) else { return }
+        self.count += 1
+        guard !self.isForgetting, self.count <= self.limit else { return self.forget() }
+        if case .facts(var facts)? = self.waiting.last, facts.count < Self.entryLimit {
+            // Nobody else holds it while it grows.
+            self.waiting.removeLast()
+            facts.append(fact)
+            self.waiting.append(.facts(facts))
+        } else {
+            self.waiting.append(.facts([fact]))
+        }
     }
 
-    /// The clerk does not know this gateway, or not all of it.
+    private mutating func forget() {
+        self.isForgetting = true
+        self.forgotten += self.count
+        (self.count, self.waiting, self.again) = (0, [], nil)
+    }
+
+    /// The clerk does not know this gateway, or not all of it. What waits is told before, since it happened before.
     mutating func stateAgain() {
-        self.owesState = true
-        self.facts = []
+        guard !self.isForgetting, !self.isEnding else { return }
+        guard self.again?.content.isState != true, !self.waiting.contains(where: \.isState) else { return }
+        self.waiting.append(.state(self.state))
     }
 
-    /// What is to be written now; `nil` when all is. It has to come back with `failed` when it was not.
-    mutating func next() -> LifecycleEntry.Content? {
-        if self.owesState {
-            self.owesState = false
+    /// The last entry is to be that this gateway has gone.
+    mutating func end() { self.isEnding = true }
+
+    // MARK: Writing
+
+    /// All that is to be written was handed out.
+    var isDone: Bool {
+        !self.isForgetting && self.again == nil && self.waiting.isEmpty && self.isEnding == self.hasEnded
+    }
+
+    /// What is to be written now; `nil` when all is. It has to come back with `failed` when it was not, and before the next.
+    mutating func next(at time: Int64) -> LifecycleEntry? {
+        if let again = self.again {
+            self.again = nil
+            self.count -= again.content.count
+            return again
+        }
+        guard let content = self.take() else { return nil }
+        self.serial += 1
+        return LifecycleEntry(node: self.node, time: time, content: content, serial: self.serial)
+    }
+
+    private mutating func take() -> Content? {
+        if self.isForgetting {
+            self.isForgetting = false
             return .state(self.state)
         }
-        guard !self.facts.isEmpty else { return nil }
-        let part = Array(self.facts.prefix(Self.entryLimit))
-        self.facts.removeFirst(part.count)
-        return .facts(part)
+        if let first = self.waiting.first {
+            self.waiting.removeFirst()
+            self.count -= first.count
+            return first
+        }
+        guard self.isEnding, !self.hasEnded else { return nil }
+        self.hasEnded = true
+        return .gone
     }
 
-    /// What was to be written was not, or nobody knows.
-    mutating func failed(_ content: LifecycleEntry.Content) {
-        switch content {
-        case .facts(let facts) where !self.owesState: self.facts.insert(contentsOf: facts, at: 0)
-        case .state: self.stateAgain()
-        default: break
-        }
+    /// An entry was not written, or nobody knows.
+    mutating func failed(_ entry: LifecycleEntry) {
+        self.count += entry.content.count
+        if self.isForgetting { self.forget() } else { self.again = entry }
     }
 }

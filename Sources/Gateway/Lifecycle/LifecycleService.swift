@@ -65,7 +65,7 @@ final class LifecycleService: @unchecked Sendable {
         self.key = SymmetricKey(data: Array(configuration.secret.utf8))
         self.stream = try GroupName(Self.group)
         self.checkpoints = try GroupName(Self.checkpointGroup)
-        self.notes = Mutex(LifecycleNotes(limit: configuration.backlog))
+        self.notes = Mutex(LifecycleNotes(node: control.node, limit: configuration.gatewayBacklog))
         self.role = LifecycleRole(node: control.node, patience: configuration.patience)
         self.clerk = LifecycleClerk(
             node: control.node, rules: configuration.rules, batchLimit: configuration.batch)
@@ -104,17 +104,15 @@ final class LifecycleService: @unchecked Sendable {
         self.home.execute {
             guard self.ticking != nil, self.farewell == nil else { return promise.succeed() }
             self.farewell = (promise, self.turns + Self.farewellTurns)
-            self.saysGone = true
+            self.notes.withLock { $0.end() }
         }
         try? await promise.futureResult.get()
     }
 
-    /// The last entry is still to be written.
-    private var saysGone = false
-
     private func endIfDone() {
         guard let farewell else { return }
-        let isDone = !self.isWriting && !self.saysGone && self.entries.isEmpty && self.clerk.isDone
+        let isWritten = !self.isWriting && self.entries.isEmpty && self.notes.withLock { $0.isDone }
+        let isDone = isWritten && self.clerk.isDone
         guard isDone || self.turns >= farewell.lastTurn else { return }
         self.beat(isLast: true)
         self.ticking?.cancel()
@@ -161,7 +159,7 @@ final class LifecycleService: @unchecked Sendable {
 
     private func heard(_ beat: LifecycleRole.Beat) {
         let wasClerk = self.role.isClerk
-        if self.role.heard(beat), self.farewell == nil { self.notes.withLock { $0.stateAgain() } }
+        if self.role.heard(beat) { self.notes.withLock { $0.stateAgain() } }
         if self.role.isClerk != wasClerk {
             self.log.log(
                 .info,
@@ -179,11 +177,8 @@ final class LifecycleService: @unchecked Sendable {
         let entry: LifecycleEntry
         if !self.entries.isEmpty {
             entry = self.entries.removeFirst()
-        } else if let content = self.notes.withLock({ $0.next() }) {
-            entry = LifecycleEntry(node: self.control.node, time: Self.now, content: content)
-        } else if self.saysGone {
-            self.saysGone = false
-            entry = LifecycleEntry(node: self.control.node, time: Self.now, content: .gone)
+        } else if let note = self.notes.withLock({ $0.next(at: Self.now) }) {
+            entry = note
         } else {
             return
         }
@@ -201,8 +196,7 @@ final class LifecycleService: @unchecked Sendable {
             self.nextAttempt = self.turns + Self.turnsBetweenAttempts
             self.log.log(.warning, "Lifecycle events could not be written", metadata: [LogKey.error: "\(error)"])
             // What the clerk had to say it says again when it still holds.
-            if entry.node == self.control.node { self.notes.withLock { $0.failed(entry.content) } }
-            if entry.content == .gone, entry.node == self.control.node { self.saysGone = self.farewell != nil }
+            if entry.serial > 0 { self.notes.withLock { $0.failed(entry) } }
         }
         if self.entries.isEmpty { self.clerk.appended(now: Self.now) }
         self.work()

@@ -10,8 +10,10 @@ struct LifecycleBookTests {
 
     init() { self.rules.linger = 1_000 }
 
-    private mutating func read(_ node: String, _ time: Int64, _ content: LifecycleEntry.Content) {
-        let entry = LifecycleEntry(node: node, time: time, content: content)
+    private mutating func read(
+        _ node: String, _ time: Int64, _ content: LifecycleEntry.Content, serial: UInt64 = 0
+    ) {
+        let entry = LifecycleEntry(node: node, time: time, content: content, serial: serial)
         // As it comes out of the layer.
         guard let entry = LifecycleEntry(entry.message) else {
             Issue.record("cannot be read: \(entry)")
@@ -112,13 +114,50 @@ struct LifecycleBookTests {
         _ = self.told()
         self.book.lostTrack(before: StreamPosition(offset: 50, epoch: "e"))
         #expect(self.book.known.isEmpty)
-        var state = LifecycleState()
-        state.clients["2"] = LifecycleClient(user: "43", transport: "websocket")
-        state.clients["3"] = LifecycleClient(user: "44", transport: "sse")
-        state.channels = ["news"]
+        let state = LifecycleState(
+            clients: [
+                "2": LifecycleClient(user: "43", transport: "websocket"),
+                "4": LifecycleClient(user: "", transport: "websocket"),
+                "3": LifecycleClient(user: "44", transport: "sse"),
+            ], channels: ["news"])
         self.read("a", 1, .state(state))
-        self.expect(["disconnected 1", "connected 3", "online 44", "occupied news"])
+        // In the order in which they came, over a checkpoint as well.
+        self.expect(["disconnected 1", "connected 4", "connected 3", "online 44", "occupied news"])
         #expect(self.book.known == ["a"])
+        self.book = LifecycleBook(checkpoint: self.book.checkpoint) ?? self.book
+        self.read("a", 2, .gone)
+        self.expect(["disconnected 2", "disconnected 4", "disconnected 3"])
+    }
+
+    @Test mutating func whatWasWrittenTwiceIsReadOnce() {
+        let come = LifecycleFact.connected("1", LifecycleClient(user: "42", transport: "websocket"))
+        for _ in 0..<2 { self.read("a", 0, .facts([come, .disconnected("1", code: 1000)]), serial: 1) }
+        self.expect(["connected 1", "online 42", "disconnected 1"])
+        // Another gateway counts for itself.
+        self.read("b", 0, .facts([.followed("news")]), serial: 1)
+        self.expect(["occupied news"])
+    }
+
+    @Test mutating func whatComesLateUndoesNothing() {
+        self.read("a", 0, .state(LifecycleState()), serial: 1)
+        self.read("a", 1, .facts([.followed("news")]), serial: 2)
+        self.book = LifecycleBook(checkpoint: self.book.checkpoint) ?? self.book
+        self.read("a", 2, .state(LifecycleState()), serial: 1)
+        self.read("a", 9_000, .tick)
+        self.expect(["occupied news"])
+        #expect(self.book.known == ["a"])
+    }
+
+    @Test mutating func ofWhatIsMissingAllAreAsked() {
+        for node in ["a", "b"] { self.read(node, 0, .state(LifecycleState()), serial: 1) }
+        self.read("a", 1, .facts([.followed("news")]), serial: 2)
+        #expect(self.book.known == ["a", "b"])
+        self.read("a", 2, .facts([.followed("more")]), serial: 4)
+        #expect(self.book.known == [])
+        // A state says it all, whatever was before.
+        self.read("a", 3, .state(LifecycleState(channels: ["news", "more"])), serial: 9)
+        #expect(self.book.known == ["a"])
+        self.expect(["occupied news", "occupied more"])
     }
 
     @Test mutating func onlyWhatIsWantedIsTold() {
