@@ -19,6 +19,16 @@ package struct MetricTable {
         Metric(self.prefix + name, help: help).gauge(factory: self.factory)
     }
 
+    /// The same, one series for each value of a label.
+    package func gauge(_ name: String, by label: String, _ value: String, _ help: String) -> Meter {
+        Metric(self.prefix + name, help: help).gauge([(label, value)], factory: self.factory)
+    }
+
+    /// `<prefix><name>_seconds`, a histogram of times.
+    package func timer(_ name: String, _ help: String) -> Timer {
+        Metric("\(self.prefix)\(name)_seconds", help: help).timer(factory: self.factory)
+    }
+
     /// `<prefix><name>_total`, which only grows.
     package func counter(_ name: String, _ help: String) -> Counter {
         Metric("\(self.prefix)\(name)_total", help: help).counter(factory: self.factory)

@@ -242,6 +242,25 @@ def test_many_browsers_at_once_wait_their_turn(servers):
                 browser.socket.close()
     assert place.carillon.metric("carillon_proxy_failures_total") == 0
     assert place.carillon.metric("carillon_proxy_questions_total") == 240
+    assert place.carillon.metric("carillon_proxy_wait_seconds_count") == 240
+
+
+def test_what_waits_is_in_the_metrics(servers):
+    place = Place(servers, max_concurrency=1, timeout="60s", queue_timeout="60s")
+
+    def shown():
+        found = place.carillon.metrics()
+        return [found[f'carillon_proxy_{name}{{endpoint="{place.application.url}/subscribe"}}']
+                for name in ("waiting", "running", "concurrency")]
+
+    with place.browser() as browser:
+        assert shown() == [0, 0, 1]
+        place.application.freeze()
+        numbers = browser.send(*[("subscribe", {"channel": f"room:{number}"}) for number in range(5)])
+        wait_for(lambda: shown() == [4, 1, 1], "one is asked, and the others wait")
+        place.application.thaw()
+        assert all("subscribe" in browser.reply(number) for number in numbers)
+        assert shown() == [0, 0, 1]
 
 
 def test_the_shipped_flask_application_decides(servers):

@@ -127,6 +127,9 @@ extension ProxyConfiguration.Endpoint {
         self = .server(try UpstreamAddress(parsing: String(text[..<slash])), target: target.isEmpty ? "/" : target)
     }
 
+    /// Without the query, in which a secret may stand.
+    var address: String { String(self.text.prefix { $0 != "?" }) }
+
     var text: String {
         switch self {
         case .workers(let path): path

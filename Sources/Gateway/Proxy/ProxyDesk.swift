@@ -26,7 +26,7 @@ struct ProxyDesk<Ticket: Sendable>: Sendable {
 
     enum Action: Sendable {
         /// Send these as one request, and report what becomes of it under its number.
-        case send(Int, [ProxyQuestion])
+        case send(Int, [ProxyQuestion], waited: [TimeAmount])
         case answer([Ticket], ProxyAnswer)
     }
 
@@ -59,10 +59,9 @@ struct ProxyDesk<Ticket: Sendable>: Sendable {
 
     // MARK: Numbers
 
-    var waitingCount: Int { self.waiting.count }
-    var runningCount: Int { self.running.count }
-    /// Requests that may be under way.
-    var concurrency: Int { self.limit.value }
+    var load: ProxyLoad {
+        ProxyLoad(waiting: self.waiting.count, running: self.running.count, concurrency: self.limit.value)
+    }
 
     // MARK: Events
 
@@ -123,11 +122,12 @@ struct ProxyDesk<Ticket: Sendable>: Sendable {
             let isDue =
                 self.limits.batch == 1 || self.waiting.count >= self.limits.batch || asked + self.limits.window <= now
             guard isDue else { break }
-            let flights = Array(self.waiting.prefix(self.limits.batch))
-            self.waiting.removeFirst(flights.count)
+            let numbers = Array(self.waiting.prefix(self.limits.batch))
+            self.waiting.removeFirst(numbers.count)
             let number = self.nextNumber()
-            self.running[number] = Request(flights: flights, sent: now)
-            actions.append(.send(number, flights.compactMap { self.flights[$0]?.question }))
+            self.running[number] = Request(flights: numbers, sent: now)
+            let flights = numbers.compactMap { self.flights[$0] }
+            actions.append(.send(number, flights.map(\.question), waited: flights.map { now - $0.asked }))
         }
         return actions
     }

@@ -21,6 +21,7 @@ final class ProxyEndpoint: Sendable {
     /// When the home loop looks again by itself.
     private let alarm: NIOLoopBoundBox<Alarm?>
     private let metrics: ProxyMetrics
+    private let gauges: NIOLoopBoundBox<ProxyGauges>
     private let log: BoundedLog
 
     /// - Parameter ask: how the endpoint's server is asked, with a limit of time and size.
@@ -35,7 +36,11 @@ final class ProxyEndpoint: Sendable {
         }
         self.ask = ask
         self.home = home
-        self.desk = NIOLoopBoundBox.makeBoxSendingValue(Desk(configuration.limits()), eventLoop: home)
+        let desk = Desk(configuration.limits())
+        var gauges = metrics.gauges(of: configuration.endpoint.address)
+        gauges.show(desk.load)
+        self.desk = NIOLoopBoundBox.makeBoxSendingValue(desk, eventLoop: home)
+        self.gauges = NIOLoopBoundBox.makeBoxSendingValue(gauges, eventLoop: home)
         self.alarm = NIOLoopBoundBox.makeEmptyBox(valueType: Alarm.self, eventLoop: home)
         self.metrics = metrics
         self.log = log
@@ -89,12 +94,16 @@ final class ProxyEndpoint: Sendable {
     }
 
     private func perform(_ actions: [Desk.Action]) {
+        // First, so that whoever has its answer finds them as they are then.
+        self.gauges.value.show(self.desk.value.load)
         for action in actions {
             switch action {
             case .answer(let promises, let answer):
                 if case .failed(let failure) = answer { self.noteFailure(failure, promises.count) }
                 for promise in promises { promise.succeed(answer) }
-            case .send(let number, let questions): self.send(questions, number)
+            case .send(let number, let questions, let waits):
+                for wait in waits { self.metrics.waits.recordNanoseconds(wait.nanoseconds) }
+                self.send(questions, number)
             }
         }
         self.setAlarm()

@@ -24,7 +24,7 @@ import Testing
     private func said(_ actions: [Desk.Action]) -> [String] {
         actions.map { action in
             switch action {
-            case .send(let number, let questions):
+            case .send(let number, let questions, _):
                 "send \(number): " + questions.map { String(buffer: $0.body) }.joined(separator: " ")
             case .answer(let tickets, let answer):
                 switch answer {
@@ -41,7 +41,7 @@ import Testing
         #expect(self.said(desk.ask(self.question("a"), for: "1", now: self.start)) == ["send 2: a"])
         #expect(self.said(desk.ask(self.question("b"), for: "2", now: self.start)) == ["send 4: b"])
         #expect(desk.ask(self.question("c"), for: "3", now: self.start).isEmpty)
-        #expect(desk.runningCount == 2 && desk.waitingCount == 1)
+        #expect(desk.load == ProxyLoad(waiting: 1, running: 2, concurrency: 2))
         #expect(self.said(desk.answered(4, [(.nothing, 0)], now: self.start)) == ["2: nothing", "send 6: c"])
         #expect(self.said(desk.failed(2, .unreachable, now: self.start)) == ["1: unreachable"])
         #expect(desk.answered(2, [(.nothing, 0)], now: self.start).isEmpty, "it is over")
@@ -108,8 +108,21 @@ import Testing
         #expect(self.said(desk.ask(self.question("c"), for: "c", now: self.start)) == ["c: overloaded"])
         #expect(desk.nextWake == self.start + .seconds(1))
         #expect(self.said(desk.wake(now: self.start + .seconds(1))) == ["b: overdue"])
-        #expect(desk.nextWake == nil && desk.waitingCount == 0 && desk.runningCount == 1)
+        #expect(desk.nextWake == nil && desk.load == ProxyLoad(waiting: 0, running: 1, concurrency: 1))
         #expect(self.said(desk.answered(2, [(.nothing, 0)], now: self.start + .seconds(2))) == ["a: nothing"])
+    }
+
+    @Test func itIsToldHowLongEachQuestionWaited() {
+        var desk = self.desk { ($0.batch, $0.window, $0.concurrency) = (10, .zero, 1...1) }
+        func waits(_ actions: [Desk.Action]) -> [[TimeAmount]] {
+            actions.compactMap { if case .send(_, _, let waited) = $0 { waited } else { nil } }
+        }
+        #expect(waits(desk.ask(self.question("a"), for: "a", now: self.start)) == [[.zero]])
+        for (name, second) in [("b", Int64(1)), ("c", 2)] {
+            #expect(waits(desk.ask(self.question(name), for: name, now: self.start + .seconds(second))) == [])
+        }
+        let actions = desk.answered(2, [(.nothing, 0)], now: self.start + .seconds(5))
+        #expect(waits(actions) == [[.seconds(4), .seconds(3)]])
     }
 
     @Test func theCacheIsBounded() {

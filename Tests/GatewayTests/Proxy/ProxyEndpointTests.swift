@@ -43,7 +43,7 @@ import Testing
     }
 
     private func with(
-        _ change: (inout ProxyConfiguration) -> Void,
+        _ change: (inout ProxyConfiguration) -> Void, metrics: ProxyMetrics = ProxyMetrics(),
         _ body: (ProxyEndpoint, Application, any EventLoop) async throws -> Void
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
@@ -52,7 +52,7 @@ import Testing
         change(&configuration)
         let application = Application()
         let endpoint = ProxyEndpoint(
-            configuration, ask: application.ask, home: group.next(), metrics: ProxyMetrics(),
+            configuration, ask: application.ask, home: group.next(), metrics: metrics,
             log: BoundedLog(Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })))
         let outcome: Result<Void, any Error>
         do {
@@ -149,6 +149,39 @@ import Testing
             let future = endpoint.answer(to: self.question("a"), on: loop)
             await application.next().promise.succeed(self.answer(#"{"answers":[{}]}"#))
             try await self.expect(future, .nothing)
+        }
+    }
+
+    @Test func whatWaitsAndWhatMayRunIsShown() async throws {
+        let registry = PrometheusRegistry()
+        func shown(_ wanted: [String], _ place: SourceLocation = #_sourceLocation) {
+            let lines = Set(registry.render().split(separator: "\n"))
+            for (name, value) in zip(["waiting", "running", "concurrency"], wanted) {
+                let line = "carillon_proxy_\(name){endpoint=\"/ask\"} \(value)"
+                #expect(lines.contains(line[...]), "\(lines)", sourceLocation: place)
+            }
+        }
+        try await self.with(
+            {
+                $0.endpoint = .workers(path: "/ask?secret=s")
+                ($0.concurrency, $0.waiting) = (1, 1)
+            }, metrics: ProxyMetrics(factory: registry)
+        ) { endpoint, application, loop in
+            shown(["0", "0", "1"])
+            let first = endpoint.answer(to: self.question("a"), on: loop)
+            let asked = await application.next()
+            let second = endpoint.answer(to: self.question("b"), on: loop)
+            // When this one is turned away the one before waits.
+            try await self.expect(endpoint.answer(to: self.question("c"), on: loop), .failed(.overloaded))
+            shown(["1", "1", "1"])
+            asked.promise.succeed(self.answer("{}"))
+            try await self.expect(first, .nothing)
+            let next = await application.next()
+            shown(["0", "1", "1"])
+            next.promise.succeed(self.answer("{}"))
+            try await self.expect(second, .nothing)
+            shown(["0", "0", "1"])
+            #expect(registry.render().contains("\ncarillon_proxy_wait_seconds_count 2\n"))
         }
     }
 
