@@ -23,16 +23,18 @@ EVENTS = ["connect", "refresh", "subscribe", "publish", "rpc", "sub_refresh"]
 class Place:
     """An application, and `carillon serve`, whose gateway asks it."""
 
-    def __init__(self, servers, *, batch=False, **options):
+    def __init__(self, servers, *, batch=False, events=EVENTS, proxies=(), namespaces=(NAMESPACE,), **options):
         self.asked = servers.new_folder() / "asked"
         self.asked.touch()
         self.application = servers.start(
             Gunicorn, "event_application:application", HERE, "--workers", "4",
             environment={"ASKED": str(self.asked), "PYTHONDONTWRITEBYTECODE": "1"})
-        proxy = {event: {"endpoint": f"{self.application.url}/{'batch' if batch else event}", "http_headers": ["Cookie"],
-                         "timeout": "20s", **options} for event in EVENTS}
-        self.carillon = servers.carillon(
-            "serve", {"gateway": {"centrifugo": {"proxy": proxy, "namespaces": [NAMESPACE]}}})
+        def place(path, **more):
+            return {"endpoint": f"{self.application.url}/{path}", "http_headers": ["Cookie"], "timeout": "20s", **more}
+
+        self.carillon = servers.carillon("serve", {"gateway": {"centrifugo": {
+            "proxy": {event: place("batch" if batch else event, **options) for event in events},
+            "proxies": [place(**proxy) for proxy in proxies], "namespaces": list(namespaces)}}})
 
     def browser(self, user="ann", **more):
         return Browser(self.carillon.websocket_url(PATH), user, **more)
@@ -217,6 +219,29 @@ def test_a_batch_is_answered_question_by_question(servers):
         assert errors == [None, 403, 105, None, 102, 103, None, None]
     asked = [question[2] for request in place.requests for question in request if question[0] == "subscribe"]
     assert sorted(asked) == ["room:a", "room:closed-b", "room:e", "room:f", "room:known-c"]
+
+
+def test_a_namespace_may_have_its_questions_asked_elsewhere(servers):
+    """Two namespaces, one of which names an endpoint of its own, for questions in batches."""
+    own = {**NAMESPACE, "name": "own", **{f"{event}_proxy_name": "batches" for event in ("subscribe", "publish", "sub_refresh")}}
+    place = Place(
+        servers, events=["connect", "subscribe"], namespaces=[NAMESPACE, own],
+        proxies=[{"name": "batches", "path": "batch", "batch_size": 4, "batch_window": "1s"}])
+    with place.browser() as browser:
+        numbers = browser.send(*[
+            ("subscribe", {"channel": channel}) for channel in ("own:a", "room:a", "own:b", "own:closed-c", "own:brief-d")])
+        errors = [browser.reply(number).get("error", {}).get("code") for number in numbers]
+        assert errors == [None, None, None, 403, None]
+        asked = [sorted(question[2] for question in request) for request in place.requests if request[0][0] == "subscribe"]
+        # Two batches if this machine stood still for a whole second between the first question and the last.
+        assert asked.count(["room:a"]) == 1 and sum(len(one) for one in asked) == 5 and len(asked) <= 3
+        assert browser.ask("publish", channel="own:a", data="hello")["publish"] == {}
+        assert browser.push()["pub"]["data"] == {"checked": "hello"}
+        assert browser.ask("publish", channel="room:a", data="hello")["error"]["code"] == 108, "nobody is there to ask"
+        wait_for(lambda: place.questions("sub_refresh", "own:brief-d"), "it is asked about a subscription, too")
+    found = place.carillon.metrics()
+    assert {key for key in found if key.startswith("carillon_proxy_waiting")} == {
+        f'carillon_proxy_waiting{{endpoint="{place.application.url}/{path}"}}' for path in ("connect", "subscribe", "batch")}
 
 
 def test_a_batch_that_comes_to_nothing_is_an_error_for_all_of_it(servers):

@@ -15,13 +15,13 @@ extension ClientConfiguration {
               "without_namespace": { "allow_subscribe_for_client": true } }
             """,
         parts: Self.keys.map(\.part) + GroupLinks.parts.map { $0.below("bridge") }
-            + ProxyConfiguration.keys.map { $0.part.below("proxy.EVENT") }
+            + ProxyConfiguration.keys.map { $0.part.below("proxy.EVENT") } + [ProxyConfiguration.name]
             + ChannelOptions.keys.map { $0.part.below("namespaces[]") })
 
     /// Parts of their own.
     private static let structures = [
         "token", "subscription_token", "allowed_origins", "personal_channel", "transports",
-        "without_namespace", "namespaces", "proxy", "bridge",
+        "without_namespace", "namespaces", "proxy", "proxies", "bridge",
     ]
 
     private static let defaults = ClientConfiguration()
@@ -79,6 +79,7 @@ extension ClientConfiguration {
                 self.proxies[event] = proxy.child(event.rawValue).flatMap { ProxyConfiguration(reading: $0) }
             }
         }
+        self.namedProxies = ProxyConfiguration.named(node)
         if node.child("token") == nil, !self.allowsAnonymous, !self.isInsecure, self.proxies[.connect] == nil {
             node.note("lets nobody in, wanted \"token\" or \"allow_anonymous_connect_without_token\": true")
         }
@@ -125,23 +126,62 @@ extension ClientConfiguration {
 
 extension ChannelNamespaces {
     fileprivate init(reading node: SettingsNode) {
-        let plain = node.child("without_namespace").flatMap { ChannelOptions(reading: $0, more: []) }
+        // Whether they are whole is the gateway's business.
+        let proxies = (node.child("proxies")?.value.array ?? []).compactMap { $0["name"]?.string }
+        let plain = node.child("without_namespace").flatMap {
+            ChannelOptions(reading: $0, more: [], proxies: proxies)
+        }
         var named: [(name: String, ChannelOptions)] = []
         for element in node.elements("namespaces", limit: 1_000) {
-            guard let options = ChannelOptions(reading: element, more: ["name"]) else { continue }
-            let wanted = "two or more of A-Z a-z 0-9 - _ ."
-            let name = element.required("name", wanted: wanted) { text throws(RouteError) in
-                guard Self.isName(text) else { throw RouteError("wanted \(wanted)") }
-                return text
-            }
-            guard let name else { continue }
-            guard !named.contains(where: { $0.name == name }) else {
-                element.child("name")?.fault("stands above already; remove one")
-                continue
-            }
+            guard let options = ChannelOptions(reading: element, more: ["name"], proxies: proxies),
+                let name = element.name(unlike: named.map(\.name))
+            else { continue }
             named.append((name, options))
         }
         self.init(withoutNamespace: plain ?? ChannelOptions(), named)
+    }
+}
+
+extension ProxyConfiguration {
+    static let name = SettingPart(
+        name: "proxies[].name", wanted: SettingsNode.wantedName, defaultText: "none",
+        help: """
+            What namespaces call an endpoint of their own (`subscribe_proxy_name` and its like). The other keys are those of \
+            `proxy.EVENT`.
+            """)
+
+    /// `"proxies": [{"name": "chat", "endpoint": …}]`
+    fileprivate static func named(_ node: SettingsNode) -> [String: ProxyConfiguration] {
+        var named: [String: ProxyConfiguration] = [:]
+        for element in node.elements("proxies", limit: 100) {
+            guard let proxy = ProxyConfiguration(reading: element, more: ["name"]),
+                let name = element.name(unlike: Array(named.keys))
+            else { continue }
+            if name == ProxyChoice.ownName {
+                element.child("name")?.fault("means what stands under \"proxy\"; choose another")
+            }
+            named[name] = proxy
+        }
+        return named
+    }
+}
+
+extension SettingsNode {
+    fileprivate static let wantedName = "two or more of A-Z a-z 0-9 - _ ."
+
+    /// What an element of a list is called, which no other one may be.
+    fileprivate func name(unlike others: [String]) -> String? {
+        let wanted = Self.wantedName
+        let name = self.required("name", wanted: wanted) { text throws(RouteError) in
+            guard ChannelNamespaces.isName(text) else { throw RouteError("wanted \(wanted)") }
+            return text
+        }
+        guard let name else { return nil }
+        guard !others.contains(name) else {
+            self.child("name")?.fault("stands above already; remove one")
+            return nil
+        }
+        return name
     }
 }
 

@@ -25,6 +25,8 @@ package struct ClientConfiguration: Sendable {
     package var personal: PersonalChannels?
     /// Where the application is asked about what.
     package var proxies: [ProxyEvent: ProxyConfiguration] = [:]
+    /// Where it is asked instead about channels of namespaces that say so.
+    package var namedProxies: [String: ProxyConfiguration] = [:]
     /// Seconds that a connection, or a subscription, may live after its end, for a new token to come.
     package var expiryGrace = 25
     package var subscriptionGrace = 25
@@ -70,12 +72,12 @@ final class ClientEndpoint: Sendable {
     /// Seconds a browser has for its `connect`.
     let connectTime: Int
     /// Who is asked about what.
-    let proxies: [ProxyEvent: ProxyEndpoint]
+    let proxies: ProxyEndpoints
 
     /// - Parameter layer: what carries messages, and keeps history and presence, if it does.
     init(
         _ configuration: ClientConfiguration, in gateway: GatewayConfiguration, firstForm: Int,
-        layer: (any ChannelLayer)?, proxies: [ProxyEvent: ProxyEndpoint] = [:]
+        layer: (any ChannelLayer)?, proxies: ProxyEndpoints = ProxyEndpoints()
     ) {
         self.proxies = proxies
         self.configuration = configuration
@@ -103,7 +105,7 @@ final class ClientEndpoint: Sendable {
         rules.historyLimit = configuration.historyLimit
         rules.recoveryLimit = configuration.recoveryLimit
         rules.personal = configuration.personal
-        rules.asks = Set(proxies.keys)
+        rules.asks = proxies.ownEvents
         self.rules = rules
     }
 

@@ -22,7 +22,7 @@ struct ClientProtocol {
         /// Find out what the token allows; then `subscriptionVerified`.
         case verifySubscription(token: String)
         /// Find out what the application says; then `answered`.
-        case ask(ProxyEvent, ProxyDetails)
+        case ask(ProxyEvent, ProxyDetails, at: ProxyChoice = .own)
         /// Somebody is there: from now on pings go out.
         case connected(user: String)
         /// The user may have this connection alone, which those who follow the group are told.
@@ -68,7 +68,7 @@ struct ClientProtocol {
         var subscriptionGrace: Int64 = 25
         var historyLimit = 300
         var recoveryLimit = 300
-        /// What the application decides.
+        /// What the application decides, where no namespace has an endpoint of its own.
         var asks: Set<ProxyEvent> = []
         /// Every user has a channel of its own.
         var personal: PersonalChannels?

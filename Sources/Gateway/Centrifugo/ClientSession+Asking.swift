@@ -4,8 +4,8 @@ import NIOCore
 
 /// Questions to the application, about one connection.
 extension ClientSession {
-    func ask(_ event: ProxyEvent, _ details: ProxyDetails, _ session: Session) {
-        guard let proxy = self.endpoint.proxies[event] else {
+    func ask(_ event: ProxyEvent, _ details: ProxyDetails, _ choice: ProxyChoice, _ session: Session) {
+        guard let proxy = self.endpoint.proxies[event, choice] else {
             return self.resume(self.machine.answered(event, channel: details.channel, .failed(.unreachable), now: 0))
         }
         let question = self.question(event, details, session, proxy)
@@ -37,12 +37,14 @@ extension ClientSession {
     /// Asks about the subscriptions of a frame that has to wait, so that one frame's questions are one request; its
     /// commands are nevertheless carried out one after the other.
     func foresee(_ frame: ByteBuffer) {
-        guard let session = self.session, session.isOpen, let proxy = self.endpoint.proxies[.subscribe] else { return }
+        guard let session = self.session, session.isOpen, !self.endpoint.proxies.isEmpty else { return }
         var frame = frame
         while frame.readableBytes > 0, self.foreseen.count < self.endpoint.rules.channelLimit {
             // What cannot be read ends the connection when it is its turn.
             guard let command = try? self.codec.nextCommand(of: &frame) else { return }
-            guard let details = self.machine.foresees(command) else { continue }
+            guard let (details, choice) = self.machine.foresees(command),
+                let proxy = self.endpoint.proxies[.subscribe, choice]
+            else { continue }
             let question = self.question(.subscribe, details, session, proxy)
             self.foreseen.add(question, details.channel) { proxy.answer(to: question, on: session.shard.eventLoop) }
         }

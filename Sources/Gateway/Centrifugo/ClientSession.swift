@@ -226,7 +226,7 @@ final class ClientSession {
             self.codec.write(push, isBare: self.transport.path.isUnidirectional, to: &self.replies)
         case .verify(let token): self.verify(token, session)
         case .verifySubscription(let token): self.verifySubscription(token, session)
-        case .ask(let event, let details): self.ask(event, details, session)
+        case .ask(let event, let details, let choice): self.ask(event, details, choice, session)
         case .connected(let user): self.connected(user, session)
         case .open(let opening): self.open(opening, session)
         case .close(let channel): session.shard.unfollow(channel.group, for: session)

@@ -56,8 +56,10 @@ extension ProxyConfiguration {
     private static let structures = ["static_headers", "status_to_code_transforms"]
 
     /// Faults are the reader's; `nil` without an endpoint.
-    init?(reading node: SettingsNode) {
-        guard node.allow(Self.keys.map(\.name) + Self.structures) else { return nil }
+    ///
+    /// - Parameter more: keys that are somebody else's.
+    init?(reading node: SettingsNode, more: [String] = []) {
+        guard node.allow(Self.keys.map(\.name) + Self.structures + more) else { return nil }
         guard node.child("endpoint") != nil else {
             node.missing("endpoint", wanted: Self.endpointKind.wanted)
             return nil

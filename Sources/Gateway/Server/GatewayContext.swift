@@ -33,7 +33,7 @@ package final class GatewayContext: Sendable {
     init(
         configuration: GatewayConfiguration, name: String, version: String, layer: any ChannelLayer,
         eventLoops: [any EventLoop], ask: @escaping AskWorker, tell: AskWorker? = nil,
-        proxies: [ProxyEvent: ProxyEndpoint] = [:], logger: Logger, metrics: GatewayMetrics
+        proxies: ProxyEndpoints = ProxyEndpoints(), logger: Logger, metrics: GatewayMetrics
     ) throws {
         self.configuration = configuration
         self.metrics = metrics

@@ -36,7 +36,7 @@ struct GatewayRoutes: Sendable {
     /// - Parameter layer: what browsers' own channels are carried by.
     init(
         _ gateway: GatewayConfiguration, ask: @escaping AskWorker, layer: (any ChannelLayer)? = nil,
-        proxies: [ProxyEvent: ProxyEndpoint] = [:]
+        proxies: ProxyEndpoints = ProxyEndpoints()
     ) throws(RouteError) {
         var registry = RuleSetRegistry()
         var routes = gateway.routes.map {

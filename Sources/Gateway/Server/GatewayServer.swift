@@ -43,7 +43,9 @@ package final class GatewayServer: Sendable {
             configuration: configuration, name: name, version: version, layer: layer, eventLoops: self.loops,
             ask: ask ?? Self.nobody,
             tell: configuration.lifecycle?.asking(workers, group: eventLoopGroup, logger: logger),
-            proxies: Self.proxies(configuration, workers, eventLoopGroup, logger), logger: logger, metrics: metrics)
+            proxies: configuration.client.map {
+                ProxyEndpoints($0, workers: workers, group: eventLoopGroup, logger: logger)
+            } ?? ProxyEndpoints(), logger: logger, metrics: metrics)
         self.context.start(runsClock: runsClock)
         for keySet in configuration.keySets {
             keySet.use(
@@ -52,39 +54,8 @@ package final class GatewayServer: Sendable {
         }
     }
 
-    private static let nobody: AskWorker = { _, loop in loop.makeFailedFuture(NoWorkers()) }
-
-    /// Who is asked about browsers' events.
-    private static func proxies(
-        _ configuration: GatewayConfiguration, _ workers: UpstreamClient?, _ group: any EventLoopGroup,
-        _ logger: Logger
-    ) -> [ProxyEvent: ProxyEndpoint] {
-        guard let configurations = configuration.client?.proxies, !configurations.isEmpty else { return [:] }
-        let metrics = ProxyMetrics()
-        let log = BoundedLog(logger)
-        var clients: [UpstreamAddress: UpstreamClient] = [:]
-        var endpoints: [ProxyEvent: ProxyEndpoint] = [:]
-        for event in ProxyEvent.allCases {
-            guard let proxy = configurations[event] else { continue }
-            // Events that are asked at the same place in the same way stand in one queue, and go out together.
-            if let same = endpoints.values.first(where: { $0.configuration == proxy }) {
-                endpoints[event] = same
-                continue
-            }
-            var client = workers
-            if case .server(let address, _) = proxy.endpoint {
-                let own =
-                    clients[address]
-                    ?? UpstreamClient(UpstreamConfiguration(addresses: [address]), group: group, logger: logger)
-                clients[address] = own
-                client = own
-            }
-            let timeout = TimeAmount.milliseconds(Int64(proxy.timeout))
-            let ask = client?.asking(timeout: timeout, limit: proxy.answerLimit) ?? Self.nobody
-            endpoints[event] = ProxyEndpoint(proxy, ask: ask, home: group.next(), metrics: metrics, log: log)
-        }
-        return endpoints
-    }
+    /// For when no worker is known.
+    static let nobody: AskWorker = { _, loop in loop.makeFailedFuture(NoWorkers()) }
 
     // MARK: Listening
 

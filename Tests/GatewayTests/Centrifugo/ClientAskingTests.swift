@@ -117,6 +117,25 @@ import Testing
         #expect(!line.machine.isBusy)
     }
 
+    @Test func aNamespaceMayNameWhereItsOwnQuestionsGo() throws {
+        var line = try Self.connected {
+            $0.asks = [.connect]
+            $0.namespaces = $0.namespaces.changed {
+                ($0.subscribeProxy, $0.publishProxy, $0.refreshProxy) = (.named("s"), .named("p"), .named("r"))
+            }
+        }
+        #expect(try line.say(#"{"id":2,"subscribe":{"channel":"news"}}"#) == ["ask subscribe at s news"])
+        #expect(line.answered(.subscribe, #"{"result":{"expire_at":160}}"#, in: "news") == ["open news 0 nothing"])
+        #expect(try line.opened() == [#"{"id":2,"subscribe":{}}"#])
+        #expect(try line.say(#"{"id":3,"publish":{"channel":"news","data":1}}"#) == ["ask publish at p news 1"])
+        _ = line.answered(.publish, "{}", in: "news")
+        #expect(line.done(line.machine.published(nil)) == [#"{"id":3,"publish":{}}"#])
+        #expect(line.done(line.machine.timePassed(now: 160)) == ["ask sub_refresh at r news"])
+        let next = ClientCommand.Subscribe(channel: "other")
+        #expect(line.machine.foresees(ClientCommand(id: 4, .subscribe(next)))?.choice == .named("s"))
+        #expect(try line.say(#"{"id":4,"rpc":{"method":"m"}}"#)[0].contains("108"), "which is nobody's channel")
+    }
+
     @Test func theApplicationSaysWhatIsPublished() throws {
         var line = try Self.connected()
         #expect(try line.say(#"{"id":2,"publish":{"channel":"news","data":"a"}}"#) == [#"ask publish news "a""#])
@@ -188,7 +207,7 @@ import Testing
     @Test func whatACommandWillAskIsKnownBefore() throws {
         let line = try Self.connected()
         func foreseen(_ command: String) throws -> String? {
-            line.machine.foresees(try ClientCommand(decoding: ByteBuffer(string: command)))?.channel
+            line.machine.foresees(try ClientCommand(decoding: ByteBuffer(string: command)))?.details.channel
         }
         #expect(try foreseen(#"{"id":2,"subscribe":{"channel":"news","data":7}}"#) == "news")
         for command in [

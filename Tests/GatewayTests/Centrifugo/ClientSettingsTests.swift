@@ -46,6 +46,54 @@ import Testing
         #expect(namespaces.number(of: "other:7") == nil && namespaces.number(of: ":7") == nil)
     }
 
+    private static let proxies = #""proxies": [{"name": "chat", "endpoint": "/chat", "batch_size": 7}]"#
+
+    @Test func aNamespaceMayNameItsProxy() throws {
+        let (read, faults) = self.read(
+            """
+            { "insecure": true, \(Self.proxies),
+              "without_namespace": { "publish_proxy_enabled": true, "publish_proxy_name": "default" },
+              "namespaces": [ { "name": "ab", "subscribe_proxy_enabled": true, "subscribe_proxy_name": "chat",
+                "publish_proxy_enabled": true, "publish_proxy_name": "chat",
+                "sub_refresh_proxy_enabled": true, "sub_refresh_proxy_name": "chat" } ] }
+            """)
+        #expect(faults == "")
+        let configuration = try #require(read)
+        #expect(configuration.namedProxies.keys.sorted() == ["chat"])
+        #expect(configuration.namedProxies["chat"]?.endpoint == .workers(path: "/chat"))
+        #expect(configuration.namedProxies["chat"]?.batchSize == 7)
+        let (plain, named) = (configuration.namespaces.all[0], configuration.namespaces.all[1])
+        for event in ProxyEvent.allCases { #expect(plain.proxy(for: event) == .own) }
+        for event in [ProxyEvent.subscribe, .publish, .subscriptionRefresh] {
+            #expect(named.proxy(for: event) == .named("chat"))
+        }
+        #expect(named.proxy(for: .rpc) == .own)
+    }
+
+    @Test(arguments: [
+        (#""proxies": {}"#, "wanted a list"), (#""proxies": [{"name": "ab"}]"#, "endpoint is missing"),
+        (#""proxies": [{"endpoint": "/a"}]"#, "name is missing"),
+        (#""proxies": [{"name": "a", "endpoint": "/a"}]"#, "two or more"),
+        (#""proxies": [{"name": "default", "endpoint": "/a"}]"#, "choose another"),
+        (#""proxies": [{"name": "ab", "endpoint": "/a"}, {"name": "ab", "endpoint": "/b"}]"#, "stands above already"),
+        (#""proxies": [{"name": "ab", "endpoint": "/a", "batch_sise": 2}]"#, "did you mean \"batch_size\""),
+        (
+            #"\#(Self.proxies), "without_namespace": {"subscribe_proxy_name": "chat"}"#,
+            "has no effect without \"subscribe_proxy_enabled\""
+        ),
+        (
+            #"\#(Self.proxies), "without_namespace": {"publish_proxy_enabled": true, "publish_proxy_name": "chad"}"#,
+            "stands in no \"name\" of \"proxies\"; did you mean \"chat\"?"
+        ),
+        (
+            #""namespaces": [{"name": "ab", "sub_refresh_proxy_enabled": true, "sub_refresh_proxy_name": "news"}]"#,
+            "namespaces[0].sub_refresh_proxy_name = \"news\""
+        ),
+    ]) func aProxyThatIsNotThereIsTold(text: String, fault: String) {
+        let faults = self.read(#"{"insecure": true, \#(text)}"#).faults
+        #expect(faults.contains(fault), "\(faults)")
+    }
+
     @Test func withoutTheSettingThereIsNoEndpoint() {
         #expect(self.read("null").configuration == nil)
     }

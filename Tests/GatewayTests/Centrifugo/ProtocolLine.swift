@@ -126,8 +126,11 @@ struct ProtocolLine {
         case .push(let push): "push " + Self.json(push)
         case .verify(let token): "verify \(token)"
         case .verifySubscription(let token): "verify subscription \(token)"
-        case .ask(let event, let details):
-            (["ask", event.rawValue, details.channel, details.method, details.token, details.name]
+        case .ask(let event, let details, let choice):
+            ([
+                "ask", event.rawValue, choice == .own ? "" : "at \(choice.name)", details.channel, details.method,
+                details.token, details.name,
+            ]
                 + [details.data.map { String(buffer: $0.json) } ?? ""] + details.channels)
                 .filter { !$0.isEmpty }.joined(separator: " ")
         case .connected(let user): "connected \(user)"

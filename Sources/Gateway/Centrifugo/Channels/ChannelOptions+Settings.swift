@@ -16,6 +16,19 @@ extension ChannelOptions {
         Key(name, place, of: self.defaults, .wholeSeconds(atMost: 31_536_000), help)
     }
 
+    private static func proxy(
+        _ name: String, _ place: any (WritableKeyPath<ChannelOptions, ProxyChoice> & Sendable), _ event: ProxyEvent
+    ) -> SettingKey<ChannelOptions> {
+        Key(
+            name, place, of: self.defaults,
+            SettingKind<String>.string("a name").converted {
+                ProxyChoice($0)
+            } back: {
+                $0.name
+            },
+            "Where: the `name` of one of `proxies`, or `default` for `proxy.\(event.rawValue)`.")
+    }
+
     /// All keys of a namespace but its name, in the order of the page.
     static let keys: [SettingKey<ChannelOptions>] =
         Self.subscribing + Self.publishingKeys + Self.asking + Self.keeping + Self.recovering + Self.travelling
@@ -30,9 +43,11 @@ extension ChannelOptions {
         Self.flag(
             "subscribe_proxy_enabled", \.asksToSubscribe,
             "The application is asked who may subscribe without a token (docs/event-proxy.md)."),
+        Self.proxy("subscribe_proxy_name", \.subscribeProxy, .subscribe),
         Self.flag(
             "sub_refresh_proxy_enabled", \.asksToRefresh,
             "It is asked whether a subscription may stay whose time is up."),
+        Self.proxy("sub_refresh_proxy_name", \.refreshProxy, .subscriptionRefresh),
         Key(
             "channel_regex", \.namePattern, of: Self.defaults,
             SettingKind<String>.string("a POSIX extended regular expression").converted(
@@ -49,6 +64,7 @@ extension ChannelOptions {
             "With `allow_publish_for_client`: who has no user too."),
         Self.flag(
             "publish_proxy_enabled", \.asksToPublish, "The application is asked what becomes of what browsers publish."),
+        Self.proxy("publish_proxy_name", \.publishProxy, .publish),
         Key(
             "publication_data_format", \.publicationFormat, of: Self.defaults, .oneOf,
             "What data must be, else error 107: anything but nothing, `json`, `json_object`, or `binary`, which may be empty."
@@ -124,8 +140,10 @@ extension ChannelOptions {
         "subscribe_stream_proxy_bidirectional",
     ]
 
-    /// - Parameter more: keys that are somebody else's.
-    init?(reading node: SettingsNode, more: [String]) {
+    /// - Parameters:
+    ///   - more: keys that are somebody else's.
+    ///   - proxies: the names that may be named.
+    init?(reading node: SettingsNode, more: [String], proxies: [String]) {
         guard node.allow(Self.keys.map(\.name) + Self.strangers + more) else { return nil }
         self.init()
         for name in Self.strangers where !(name == "subscription_type" && node.child(name)?.value.string == "stream") {
@@ -133,6 +151,27 @@ extension ChannelOptions {
         }
         for key in Self.keys { key.read(node, into: &self) }
         self.checkTogether(node)
+        self.checkProxies(node, proxies)
+    }
+
+    /// Who says where the application is asked must say that it is, and name what there is.
+    private func checkProxies(_ node: SettingsNode, _ known: [String]) {
+        for (event, choice, isAsked) in [
+            (ProxyEvent.subscribe, self.subscribeProxy, self.asksToSubscribe),
+            (.publish, self.publishProxy, self.asksToPublish),
+            (.subscriptionRefresh, self.refreshProxy, self.asksToRefresh),
+        ] {
+            guard case .named(let name) = choice, let child = node.child("\(event.rawValue)_proxy_name") else {
+                continue
+            }
+            if !known.contains(name) {
+                let nearest = NearestName.of(name, among: known + [ProxyChoice.ownName])
+                child.fault(
+                    "stands in no \"name\" of \"proxies\"" + (nearest.map { "; did you mean \"\($0)\"?" } ?? ""))
+            } else if !isAsked {
+                child.fault("has no effect without \"\(event.rawValue)_proxy_enabled\": true")
+            }
+        }
     }
 
     /// What each key alone could not see.

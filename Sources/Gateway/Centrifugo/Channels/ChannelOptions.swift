@@ -20,6 +20,10 @@ package struct ChannelOptions: Sendable, Hashable {
     package var asksToSubscribe = false
     package var asksToPublish = false
     package var asksToRefresh = false
+    /// Where it is asked.
+    package var subscribeProxy = ProxyChoice.own
+    package var publishProxy = ProxyChoice.own
+    package var refreshProxy = ProxyChoice.own
 
     // MARK: What is kept
 

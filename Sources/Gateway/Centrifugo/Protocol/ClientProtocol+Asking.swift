@@ -21,19 +21,26 @@ extension ClientProtocol {
     }
 
     mutating func askToSubscribe(_ id: UInt32, _ found: Found, _ request: ClientCommand.Subscribe) -> [Action] {
-        guard self.rules.asks.contains(.subscribe) else { return self.refuse(id, .notAvailable) }
+        guard self.canAsk(.subscribe, found.options) else { return self.refuse(id, .notAvailable) }
         self.pending = .verifying(id: id, found, request)
-        return [.ask(.subscribe, Self.details(request, found))]
+        return [.ask(.subscribe, Self.details(request, found), at: found.options.subscribeProxy)]
     }
 
-    /// What the application would be asked for a command that is still to come; `nil` when nothing, as far as is known.
-    func foresees(_ command: ClientCommand) -> ProxyDetails? {
-        guard self.isConnected, self.rules.asks.contains(.subscribe), case .subscribe(let request)? = command.method,
+    /// Whether there is somebody who could be asked about an event in a namespace.
+    private func canAsk(_ event: ProxyEvent, _ options: ChannelOptions) -> Bool {
+        options.proxy(for: event) != .own || self.rules.asks.contains(event)
+    }
+
+    /// What the application would be asked for a command that is still to come, and where; `nil` when nothing, as far as is
+    /// known.
+    func foresees(_ command: ClientCommand) -> (details: ProxyDetails, choice: ProxyChoice)? {
+        guard self.isConnected, case .subscribe(let request)? = command.method,
             self.subscriptions[request.channel] == nil, case .success(let found) = self.lookUp(request.channel),
             found.options.subscribeDecision(
-                to: request.channel, by: self.asker(of: request.channel), hasToken: !request.token.isEmpty) == .ask
+                to: request.channel, by: self.asker(of: request.channel), hasToken: !request.token.isEmpty) == .ask,
+            self.canAsk(.subscribe, found.options)
         else { return nil }
-        return Self.details(request, found)
+        return (Self.details(request, found), found.options.subscribeProxy)
     }
 
     private static func details(_ request: ClientCommand.Subscribe, _ found: Found) -> ProxyDetails {
@@ -41,9 +48,9 @@ extension ClientProtocol {
     }
 
     mutating func askToPublish(_ id: UInt32, _ found: Found, _ data: ClientData) -> [Action] {
-        guard self.rules.asks.contains(.publish) else { return self.refuse(id, .notAvailable) }
+        guard self.canAsk(.publish, found.options) else { return self.refuse(id, .notAvailable) }
         self.pending = .moderating(id: id, found, data)
-        return [.ask(.publish, ProxyDetails(channel: found.channel.text, data: data))]
+        return [.ask(.publish, ProxyDetails(channel: found.channel.text, data: data), at: found.options.publishProxy)]
     }
 
     mutating func call(_ id: UInt32, _ method: String, _ data: ClientData?) -> [Action] {
@@ -117,7 +124,7 @@ extension ClientProtocol {
     var asksToStay: Bool { self.credentials.isAnswer && self.rules.asks.contains(.refresh) }
 
     func asksToKeep(_ subscription: ClientSubscription) -> Bool {
-        subscription.options.asksToRefresh && self.rules.asks.contains(.subscriptionRefresh)
+        subscription.options.asksToRefresh && self.canAsk(.subscriptionRefresh, subscription.options)
     }
 
     func isAskingToKeep(_ channel: String) -> Bool { self.subscriptions[channel]?.isAskingToStay ?? false }
@@ -134,7 +141,9 @@ extension ClientProtocol {
                 let expires = subscription.expires, expires <= now
             else { continue }
             self.subscriptions[channel]?.isAskingToStay = true
-            actions.append(.ask(.subscriptionRefresh, ProxyDetails(channel: channel)))
+            actions.append(
+                .ask(
+                    .subscriptionRefresh, ProxyDetails(channel: channel), at: subscription.options.refreshProxy))
         }
         if !actions.isEmpty { self.setDeadline() }
         return actions
@@ -177,6 +186,18 @@ extension ClientProtocol {
         }
         self.setDeadline()
         return []
+    }
+}
+
+extension ChannelOptions {
+    /// Which endpoint is asked about an event; what is not of channels has its own.
+    func proxy(for event: ProxyEvent) -> ProxyChoice {
+        switch event {
+        case .subscribe: self.subscribeProxy
+        case .publish: self.publishProxy
+        case .subscriptionRefresh: self.refreshProxy
+        case .connect, .refresh, .rpc: .own
+        }
     }
 }
 
