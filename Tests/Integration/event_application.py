@@ -48,7 +48,8 @@ def answer(question):
     if event == "connect":
         if not name:
             return {"disconnect": {"code": 4501, "reason": "login required"}}
-        result = {"user": name, "info": {"name": name.title()}}
+        result = {"user": name, "info": {"name": name.title()},
+                  "channels": [one for one in request.get("channels", []) if ":granted-" in one]}
         if name.startswith("brief"):
             result["expire_at"] = int(time.time()) + 1
         return {"result": result}

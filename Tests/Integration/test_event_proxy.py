@@ -1,16 +1,18 @@
 """The event proxy: a gunicorn application with four workers decides about browsers of channels."""
 
 import concurrent.futures
+import contextlib
 import itertools
 import json
 import pathlib
+import urllib.parse
 
 import pytest
 
 from processes import free_port
 from servers import Carillon, Gunicorn
 from shipped import ROOT, shipped
-from sockets import WebSocket, ask
+from sockets import EventStream, WebSocket, ask, open_request
 from waiting import wait_for
 
 HERE = pathlib.Path(__file__).parent
@@ -23,7 +25,8 @@ EVENTS = ["connect", "refresh", "subscribe", "publish", "rpc", "sub_refresh"]
 class Place:
     """An application, and `carillon serve`, whose gateway asks it."""
 
-    def __init__(self, servers, *, batch=False, events=EVENTS, proxies=(), namespaces=(NAMESPACE,), **options):
+    def __init__(self, servers, *, batch=False, events=EVENTS, proxies=(), namespaces=(NAMESPACE,), transports=("websocket",),
+                 **options):
         self.asked = servers.new_folder() / "asked"
         self.asked.touch()
         self.application = servers.start(
@@ -34,7 +37,8 @@ class Place:
 
         self.carillon = servers.carillon("serve", {"gateway": {"centrifugo": {
             "proxy": {event: place("batch" if batch else event, **options) for event in events},
-            "proxies": [place(**proxy) for proxy in proxies], "namespaces": list(namespaces)}}})
+            "proxies": [place(**proxy) for proxy in proxies], "namespaces": list(namespaces),
+            "transports": list(transports)}}})
 
     def browser(self, user="ann", **more):
         return Browser(self.carillon.websocket_url(PATH), user, **more)
@@ -242,6 +246,48 @@ def test_a_namespace_may_have_its_questions_asked_elsewhere(servers):
     found = place.carillon.metrics()
     assert {key for key in found if key.startswith("carillon_proxy_waiting")} == {
         f'carillon_proxy_waiting{{endpoint="{place.application.url}/{path}"}}' for path in ("connect", "subscribe", "batch")}
+
+
+@pytest.fixture(scope="module")
+def listening(shared):
+    """Where browsers can connect that only listen."""
+    return Place(shared, namespaces=[NAMESPACE, {"name": "open", "allow_subscribe_for_client": True}],
+                 transports=["uni_websocket", "uni_sse", "uni_http_stream"])
+
+
+@contextlib.contextmanager
+def listener(place, transport, connect):
+    """Connects as one that only listens; gives what reads its next push."""
+    url = f"{place.carillon.address}/channels/connection/{transport}"
+    query = "?cf_connect=" + urllib.parse.quote(json.dumps(connect))
+    with contextlib.ExitStack() as stack:
+        if transport == "uni_websocket":
+            socket = WebSocket(url.replace("http", "ws", 1) + query, cookie="user=ann")
+            stack.callback(socket.close)
+            yield socket.json
+        elif transport == "uni_sse":
+            stream = EventStream(url + query, cookie="user=ann")
+            stack.callback(stream.close)
+            yield stream.json
+        else:
+            connection, answer = open_request("POST", url, json=connect, headers={"Cookie": "user=ann"})
+            stack.callback(connection.close)
+            stack.callback(answer.close)
+            yield lambda: json.loads(answer.readline())
+
+
+@pytest.mark.parametrize("transport", ["uni_websocket", "uni_sse", "uni_http_stream"])
+def test_who_only_listens_gets_the_channels_that_the_application_grants(listening, unique, transport):
+    """With the question about the connection it is told which channels are wanted; about each of them it is not asked."""
+    names = [f"open:{unique}", f"room:{unique}", f"room:granted-{unique}"]
+    wanted = {"subs": {name: {} for name in [*names, "$private"]}}
+    with listener(listening, transport, wanted) as read:
+        connected = read()["connect"]
+        assert set(connected["subs"]) == {names[0], names[2]}
+        assert not [name for name in names if listening.questions("subscribe", name)]
+        listening.carillon.publish(names[1], "not for this one")
+        listening.carillon.publish(names[2], "hello")
+        assert read() == {"channel": names[2], "pub": {"data": "hello"}}
 
 
 def test_a_batch_that_comes_to_nothing_is_an_error_for_all_of_it(servers):
