@@ -296,10 +296,16 @@ struct PublishAPITests {
         ("disconnect", #"{"user":"42","disconnect":{"code":70000}}"#),
         ("disconnect", #"{"user":"42","disconnect":{"code":4000,"reason":"\#(Self.long)"}}"#),
         ("refresh", #"{"user":"\#(Self.long)"}"#),
-        ("connections", #"{"user":"42","expression":"true"}"#),
+        ("connections", #"{"user":"\#(Self.long)"}"#),
         ("channels", #"{"pattern":"\#(Self.long)"}"#),
     ]) func whatNoGatewayCouldDoIsABadRequest(_ method: String, _ body: String) {
         #expect(self.answer(method, body) == #"{"error":{"code":107,"message":"bad request"}}"#)
+    }
+
+    @Test func conditionsOnConnectionsAreNotAvailable() {
+        #expect(
+            self.answer("connections", #"{"user":"42","expression":"true"}"#)
+                == #"{"error":{"code":108,"message":"not available"}}"#)
     }
 
     @Test func questionsAreAnsweredByAllGateways() throws {

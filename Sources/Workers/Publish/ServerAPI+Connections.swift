@@ -111,9 +111,10 @@ extension ServerAPI {
         }
     }
 
-    /// - Parameter expression: a condition in the language of another server, which has none here.
+    /// - Parameter expression: a condition in the language of Centrifugo PRO, whose method this is; there is none here.
     func connections(of user: String, _ expression: String) throws(APIError) -> Outcome {
-        guard expression.isEmpty, Self.isShort(user) else { throw .badRequest }
+        guard Self.isShort(user) else { throw .badRequest }
+        guard expression.isEmpty else { throw .notAvailable }
         let pending = self.survey(.connections(user: user))
         return {
             pending().map { answers in
