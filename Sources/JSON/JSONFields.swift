@@ -54,12 +54,20 @@ package struct JSONFields: Sendable {
         }
     }
 
-    /// A whole number in the bounds of its type, 0 when there is none.
+    /// A whole number in the bounds of its type, 0 when there is none. `5.0` is one too: so Python writes
+    /// `time.time() // 1`, and JSON Schema calls it an integer.
     package func integer<Value: FixedWidthInteger>(_ key: String, _ type: Value.Type) throws(JSONError) -> Value {
         guard let value = self.values[key] else { return 0 }
-        // A number's characters, of which an integer's own parser takes the whole ones only.
-        guard let number = Value(String(buffer: value.bytes)) else { throw Self.unexpected(key, "a whole number") }
+        let text = String(buffer: value.bytes)
+        // An integer's own parser takes the whole ones only.
+        guard let number = Value(text) ?? Self.wholeNumber(text) else { throw Self.unexpected(key, "a whole number") }
         return number
+    }
+
+    private static func wholeNumber<Value: FixedWidthInteger>(_ text: String) -> Value? {
+        // Beyond that a double may be another number than the one that was written.
+        guard let number = Double(text), number.magnitude <= 0x1p53 else { return nil }
+        return Value(exactly: number)
     }
 
     /// The object under `key`; `nil` when there is none.
