@@ -131,6 +131,7 @@ struct PublishAPITests {
             ("channels", #"{"pattern":1}"#), ("batch", #"{"commands":{}}"#), ("batch", #"{"commands":[1]}"#),
             ("batch", #"{"commands":[{"nonsense":{}}]}"#), ("batch", #"{"commands":[{"publish":{"channel":1}}]}"#),
             ("batch", #"{"commands":[{"batch":{"commands":[]}}]}"#),
+            ("batch", #"{"commands":[{"publish":{"channel":"a","data":1},"rpc":{"method":{}}}]}"#),
         ] {
             #expect(self.api().respond(to: self.post(method, body)).status == 400, "\(method) \(body)")
         }

@@ -36,7 +36,11 @@ struct WholeSite {
         self.isDemonstration = !isGiven(RouteConfiguration.setting)
         if self.isDemonstration {
             whole.gateway.routes = [try RouteConfiguration.embedded(pathPrefix: whole.gateway.pathPrefix)]
-            if !isGiven(ClientConfiguration.setting) { whole.gateway.client = .embedded() }
+            if !isGiven(ClientConfiguration.setting) {
+                whole.gateway.client = .embedded()
+                // The API goes by them, too.
+                whole.site.rules = ChannelRules.lookUp(in: whole.gateway.client?.wholeNamespaces)
+            }
             if !isGiven(PagesSettings.demo) { whole.site.hasDemo = true }
         }
         if whole.site.api.keys.isEmpty, !whole.site.api.insecure {

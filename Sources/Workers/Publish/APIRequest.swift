@@ -63,15 +63,17 @@ enum APIRequest {
 
     private static let names = Set(APIMethod.allCases.map(\.rawValue))
 
-    /// `{"publish": {…}}`: of several methods the first of the API's order counts.
+    /// `{"publish": {…}}`: of several methods the first of the API's order counts, but none may be unreadable.
     private static func command(_ text: JSONText) throws(JSONError) -> (method: APIMethod, APIRequest) {
         let fields = try JSONFields(text.bytes, wanted: self.names)
+        var first: (method: APIMethod, APIRequest)?
         for method in APIMethod.allCases where method != .batch {
-            if let parameters = fields[method.rawValue] {
-                return (method, try APIRequest(method, parameters.bytes))
-            }
+            guard let parameters = fields[method.rawValue] else { continue }
+            let request = try APIRequest(method, parameters.bytes)
+            first = first ?? (method, request)
         }
-        throw JSONError("a command of a batch has none of the methods", at: 0)
+        guard let first else { throw JSONError("a command of a batch has none of the methods", at: 0) }
+        return first
     }
 }
 
