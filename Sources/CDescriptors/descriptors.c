@@ -63,6 +63,7 @@ int cdescriptors_open_process(int process) { return (int)syscall(SYS_pidfd_open,
 int cdescriptors_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
 
 static_assert((uint32_t)CDESCRIPTORS_READABLE == (uint32_t)EPOLLIN, "bits are epoll's own");
+static_assert((uint32_t)CDESCRIPTORS_WRITABLE == (uint32_t)EPOLLOUT, "bits are epoll's own");
 static_assert((uint32_t)CDESCRIPTORS_ERROR == (uint32_t)EPOLLERR, "bits are epoll's own");
 static_assert((uint32_t)CDESCRIPTORS_HANGUP == (uint32_t)EPOLLHUP, "bits are epoll's own");
 static_assert((uint32_t)CDESCRIPTORS_PEER_CLOSED == (uint32_t)EPOLLRDHUP, "bits are epoll's own");
@@ -74,6 +75,11 @@ int cdescriptors_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
 int cdescriptors_epoll_add(int epoll, int descriptor, uint32_t bits) {
     struct epoll_event event = {.events = bits, .data.fd = descriptor};
     return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+int cdescriptors_epoll_change(int epoll, int descriptor, uint32_t bits) {
+    struct epoll_event event = {.events = bits, .data.fd = descriptor};
+    return epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event);
 }
 
 int cdescriptors_epoll_remove(int epoll, int descriptor) {

@@ -106,11 +106,13 @@ package final class Router: Sendable {
 
     private var doormanConfiguration: Doorman.Configuration {
         let handoffs = self.configuration.gateways.compactMap(\.handoff)
-        return Doorman.Configuration(
+        var result = Doorman.Configuration(
             // Without anybody to hand over to, everything is the proxy's.
             rule: PeekRule(prefix: handoffs.isEmpty ? "" : self.configuration.gatewayPath), gateways: handoffs,
             headTime: self.configuration.headTime, undecidedLimit: self.configuration.undecidedLimit,
             socketFile: self.configuration.socketFile, takeover: self.configuration.takeover)
+        result.handoffTime = self.configuration.handoffTime
+        return result
     }
 
     /// Reads the certificates anew, for new connections; those that are open keep what they began with.

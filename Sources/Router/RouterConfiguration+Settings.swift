@@ -25,6 +25,7 @@ extension RouterConfiguration {
         self.accessLog = AccessLogConfiguration(reading: reader)
         self.writesVia = reader.value(RouterSettings.via)
         self.gateways = reader.value(RouterSettings.gateways).map { GatewayEndpoint(address: $0) }
+        self.handoffTime = TimeAmount(reader.value(RouterSettings.gatewayQueueTimeout))
         self.headTime = TimeAmount(reader.value(RouterSettings.headTimeout))
         self.bodyIdleTime = TimeAmount(reader.value(RouterSettings.bodyTimeout))
         self.sendIdleTime = TimeAmount(reader.value(RouterSettings.sendTimeout))

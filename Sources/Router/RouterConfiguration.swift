@@ -42,6 +42,8 @@ package struct RouterConfiguration: Sendable {
     /// The path prefix of the gateways, with a slash at both ends; empty: there are no gateways.
     package var gatewayPath = RouterSettings.gatewayPath.defaultValue
     package var gateways: [GatewayEndpoint] = []
+    /// How long a connection may wait for a gateway that has room.
+    package var handoffTime = TimeAmount(RouterSettings.gatewayQueueTimeout.defaultValue)
     /// Whose `X-Forwarded-*`, `X-Real-IP` and `X-Request-ID` are passed on and added to; everybody else's are replaced.
     package var trustedProxies = TrustedProxies.none
     /// From the connection, or a request's first byte, to the end of its head.
@@ -58,7 +60,7 @@ package struct RouterConfiguration: Sendable {
     package var lingerTime: TimeAmount = .seconds(2)
     /// How long a router that stops still hears those who are connected and have asked nothing.
     package var lastMoment: TimeAmount = .seconds(2)
-    /// Connections that have not shown their first request's path.
+    /// Connections that have not shown their first request's path; as many may wait for a gateway.
     package var undecidedLimit = RouterSettings.undecidedLimit.defaultValue
     package var headLimits = HeadLimits()
     /// One line per request at `info`; otherwise the line is at `debug`.

@@ -12,6 +12,12 @@ package final class RouterMetrics: Sendable {
     private static let handoffFailuresTotal = Metric(
         "carillon_router_handoff_failures_total",
         help: "Connections for the gateways that no gateway took; they were tunnelled, or answered with 503.")
+    private static let handoffWaitsTotal = Metric(
+        "carillon_router_handoff_waits_total",
+        help: "Connections for the gateways that had to wait, because no gateway had room: too many came at once.")
+    private static let handoffsWaitingGauge = Metric(
+        "carillon_router_handoffs_waiting",
+        help: "Connections that wait now for a gateway to have room. For long, the gateways stand still.")
     private static let silentTotal = Metric(
         "carillon_router_silent_total",
         help: "Connections closed because their first bytes did not come in time.")
@@ -48,6 +54,8 @@ package final class RouterMetrics: Sendable {
     let connections: Counter
     let handedOff: Counter
     let handoffFailures: Counter
+    let handoffWaits: Counter
+    let handoffsWaiting: Meter
     let silent: Counter
     let crowdedOut: Counter
     let acceptPauses: Counter
@@ -74,6 +82,8 @@ package final class RouterMetrics: Sendable {
         self.connections = Self.connectionsTotal.counter(factory: factory)
         self.handedOff = Self.handedOffTotal.counter(factory: factory)
         self.handoffFailures = Self.handoffFailuresTotal.counter(factory: factory)
+        self.handoffWaits = Self.handoffWaitsTotal.counter(factory: factory)
+        self.handoffsWaiting = Self.handoffsWaitingGauge.gauge(factory: factory)
         self.silent = Self.silentTotal.counter(factory: factory)
         self.crowdedOut = Self.crowdedOutTotal.counter(factory: factory)
         self.acceptPauses = Self.acceptPausesTotal.counter(factory: factory)

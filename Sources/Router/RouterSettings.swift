@@ -54,6 +54,13 @@ package enum RouterSettings {
             one at http://HOST:PORT gets their bytes.
             """, example: "unix:///run/carillon/gateway-0.sock")
 
+    package static let gatewayQueueTimeout = Setting(
+        "router.gateways.queue_timeout", default: .seconds(10), in: Self.times,
+        help: """
+            How long a browser may wait to be handed over when no gateway has room for it; after that its bytes are \
+            tunnelled, or the answer is 503.
+            """)
+
     package static let headTimeout = Setting(
         "router.head_timeout", default: .seconds(15), in: Self.times,
         help: "How long the head of a request may take; for the first one, from the connection on.")
@@ -74,7 +81,10 @@ package enum RouterSettings {
             """)
     package static let undecidedLimit = Setting(
         "router.undecided_limit", default: 20_000, in: 1...10_000_000, unit: "connections",
-        help: "Connections that have not sent their first request's path yet. One more closes the oldest of them.")
+        help: """
+            Connections that have not sent their first request's path yet; one more closes the oldest of them. As many may \
+            wait for a gateway that has room.
+            """)
     package static let logRequests = Setting(
         "router.log_requests", default: false,
         help: "Whether each request leaves a line at level info; otherwise it does at level debug.")
@@ -100,9 +110,9 @@ package enum RouterSettings {
     package static let all: [any AnySetting] =
         [
             Self.listen, Self.socketMode, Self.socketOwner, Self.takeover, Route.setting, RouterPoolSettings.pools,
-            Self.trustedProxies, Self.gatewayPath, Self.gateways, Self.headTimeout, Self.bodyTimeout,
-            Self.sendTimeout, Self.idleTimeout, Self.tunnelTimeout, Self.undecidedLimit, Self.logRequests,
-            Self.accessLog, Self.accessLogFormat, Self.via,
+            Self.trustedProxies, Self.gatewayPath, Self.gateways, Self.gatewayQueueTimeout, Self.headTimeout,
+            Self.bodyTimeout, Self.sendTimeout, Self.idleTimeout, Self.tunnelTimeout, Self.undecidedLimit,
+            Self.logRequests, Self.accessLog, Self.accessLogFormat, Self.via,
         ] + RouterTLSSettings.all + RouterWorkersSettings.all
 
     static let times = Duration.milliseconds(10)...(.seconds(86_400))

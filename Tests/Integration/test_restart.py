@@ -5,6 +5,9 @@ import resource
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from processes import free_port
 from crowd import Crowd
@@ -121,6 +124,40 @@ def test_browsers_go_to_the_gateway_with_the_fewest_and_never_to_a_dead_one(serv
     assert connections(first) >= 14
     for browser in browsers:
         browser.close()
+
+
+@pytest.mark.parametrize("gateways", [1, 2])
+def test_newcomers_outlast_a_gateway_that_stands_still(servers, gateways):
+    """More than its queue holds: they go to another gateway at once, or wait until there is room. None is lost or tunnelled."""
+    many = 600
+    site = Site(servers, gateways=gateways, more={
+        "router": {"gateways": {"queue_timeout": "1h"}},
+        "gateway": {"ping_interval": "1h", "pong_timeout": "1h"}})
+
+    def counted(name):
+        return site.router.metric(f"carillon_router_{name}")
+
+    def all_have_come():
+        waiting = counted("handoffs_waiting")
+        return waiting + counted("handed_off_total") == many and (waiting == 0 if gateways > 1 else waiting > 0)
+
+    site.gateway.freeze()
+    try:
+        with Crowd(site.router.port, "/channels/talk/hall") as crowd, ThreadPoolExecutor(1) as others:
+            opened = others.submit(crowd.connect, many)
+            wait_for(all_have_come, "all have been handed over, or wait for the one gateway")
+            # Plain HTTP goes on, and so do browsers of the other gateway.
+            assert ask("GET", site.address + "/nothing").status == 404
+            for other in site.gateways[1:]:
+                wait_for(lambda: connections(other) >= many // gateways, "the other gateway has its half at least")
+            site.gateway.thaw()
+            opened.result()
+            assert sum(connections(gateway) for gateway in site.gateways) == many
+            wait_for(lambda: counted("handed_off_total") == many, "the router has counted them")
+            assert counted("handoff_failures_total") == 0
+            assert (counted("handoff_waits_total") > 0) or gateways > 1
+    finally:
+        site.gateway.thaw()
 
 
 def test_a_router_that_has_just_started_is_told_who_has_how_many(servers):

@@ -3,6 +3,7 @@ import Foundation
 import NIOCore
 import Sockets
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Router
@@ -10,25 +11,35 @@ import Testing
 
 /// A gateway's end of the hand-off: a SEQPACKET socket, and a thread that answers on each socket it gets.
 private final class FakeGateway: Sendable {
-    let path: String
+    private let folder: TestFolder
     private let listener: CInt
     private let line = Mutex<CInt>(-1)
+    private let goesOn = DispatchSemaphore(value: 0)
 
-    init(name: String, path: String = "/tmp/carillon-\(UUID().uuidString.prefix(8)).sock") throws {
-        self.path = path
-        unlink(path + ".handoff")
+    /// - Parameters:
+    ///   - stands: it accepts the router's line, and takes nothing until `goOn`.
+    ///   - dead: whose place it takes.
+    init(name: String, stands: Bool = false, insteadOf dead: FakeGateway? = nil) throws {
+        self.folder = try dead?.folder ?? TestFolder()
+        let path = self.folder.file("gateway.sock.handoff")
+        unlink(path)
         let type = CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
         let listener = socket(AF_UNIX, type, 0)
         self.listener = listener
-        guard UnixSocketAddress(path: path + ".handoff")?.bind(listener) == true, listen(listener, 8) == 0 else {
+        guard UnixSocketAddress(path: path)?.bind(listener) == true, listen(listener, 8) == 0 else {
             throw Socket.Failure(description: "bind: \(String(cString: strerror(errno)))")
         }
-        Thread.detachNewThread { [weak self] in
+        if !stands { self.goOn() }
+        Thread.detachNewThread { [weak self, goesOn] in
             while true {
                 let line = accept(listener, nil, nil)
                 guard line >= 0 else { return }
                 self?.line.withLock { $0 = line }
-                Thread.detachNewThread { Self.serve(line, name: name) }
+                Thread.detachNewThread {
+                    goesOn.wait()
+                    goesOn.signal()
+                    Self.serve(line, name: name)
+                }
             }
         }
     }
@@ -59,6 +70,8 @@ private final class FakeGateway: Sendable {
         throw Socket.Failure(description: "no router came")
     }
 
+    func goOn() { self.goesOn.signal() }
+
     /// As a killed process: both the listening socket and the router's line end.
     func die() {
         shutdown(self.listener, CInt(SHUT_RDWR))
@@ -72,9 +85,9 @@ private final class FakeGateway: Sendable {
         }
     }
 
-    deinit { unlink(self.path + ".handoff") }
+    deinit { self.goOn() }
 
-    var endpoint: GatewayEndpoint { GatewayEndpoint(address: .unix(path: self.path)) }
+    var endpoint: GatewayEndpoint { GatewayEndpoint(address: .unix(path: self.folder.file("gateway.sock"))) }
 }
 
 private func worker() throws -> FakeUpstream { try FakeUpstream.answering { _ in ok("worker") } }
@@ -159,7 +172,7 @@ private func asks(_ router: RunningRouter, _ path: String) throws -> String {
             #expect(try asks(router, "/channels/").hasPrefix("b"))
             first.die()
             for _ in 0..<4 { #expect(try asks(router, "/channels/").hasPrefix("b")) }
-            let again = try FakeGateway(name: "c", path: first.path)
+            let again = try FakeGateway(name: "c", insteadOf: first)
             // The one that has just come gets as many as the other one has; then they take turns.
             let names = try (0..<8).map { _ in try asks(router, "/channels/").prefix(1) }
             #expect(names.prefix(5).joined() == "ccccc")
@@ -203,27 +216,62 @@ private func asks(_ router: RunningRouter, _ path: String) throws -> String {
         }
     }
 
-    @Test func aStalledGatewayDoesNotStopTheDoorman() async throws {
-        // It accepts the router's line and never takes a packet.
-        let path = "/tmp/carillon-\(UUID().uuidString.prefix(8)).sock"
-        let listener = socket(AF_UNIX, CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
-        defer {
-            close(listener)
-            unlink(path + ".handoff")
-        }
-        try #require(UnixSocketAddress(path: path + ".handoff")?.bind(listener) == true && listen(listener, 1) == 0)
-        let worker = try worker()
+    /// With one gateway that stands still, and more browsers than its queue holds. None of them keeps the doorman from its
+    /// work.
+    private func withCrowd(
+        _ change: (inout RouterConfiguration) -> Void,
+        _ body: @escaping @Sendable (FakeGateway, [Socket]) throws -> Void
+    ) async throws {
+        let (worker, gateway) = (try worker(), try FakeGateway(name: "g", stands: true))
         var settings = configuration([worker.address])
-        settings.gateways = [GatewayEndpoint(address: .unix(path: path))]
+        settings.gateways = [gateway.endpoint]
+        settings.handoffTime = .hours(1)
+        change(&settings)
         try await withRouter(settings) { router throws in
-            // More than its queue holds; each is either on its way or answered 503, and nobody waits.
-            let browsers = try (0..<600).map { _ in
+            let browsers = try (0..<600).map { number in
                 let browser = try router.connect()
-                try browser.send("GET /channels/x HTTP/1.1\r\nHost: a\r\n\r\n")
+                try browser.send("GET /channels/\(number) HTTP/1.1\r\nHost: a\r\n\r\n")
                 return browser
             }
             #expect(try asks(router, "/") == "worker")
-            withExtendedLifetime(browsers) {}
+            try body(gateway, browsers)
+        }
+    }
+
+    @Test func whoFindsNoRoomWaitsUntilThereIsSome() async throws {
+        try await self.withCrowd { _ in
+        } _: { gateway, browsers throws in
+            gateway.goOn()
+            for (number, browser) in browsers.enumerated() {
+                #expect(try browser.readMessage().body == "g: GET /channels/\(number) HTTP/1.1")
+            }
+        }
+    }
+
+    @Test func whoHasWaitedForTooLongIsAnswered503() async throws {
+        try await self.withCrowd {
+            $0.handoffTime = .milliseconds(10)
+        } _: { gateway, browsers throws in
+            #expect(try browsers.last?.readMessage().status == 503)
+            // Those who came first are in the gateway's queue.
+            gateway.goOn()
+            #expect(try browsers.first?.readMessage().body == "g: GET /channels/0 HTTP/1.1")
+        }
+    }
+
+    @Test func moreThanMayWaitAreAnswered503AtOnce() async throws {
+        try await self.withCrowd {
+            $0.undecidedLimit = 5
+        } _: { _, browsers throws in
+            #expect(try browsers.last?.readMessage().status == 503)
+        }
+    }
+
+    @Test func nobodyWaitsForAGatewayThatIsGone() async throws {
+        try await self.withCrowd { _ in
+        } _: { gateway, browsers throws in
+            gateway.die()
+            #expect(try browsers.last?.readMessage().status == 503)
         }
     }
 }

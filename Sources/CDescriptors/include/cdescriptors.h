@@ -24,6 +24,7 @@ struct cdescriptors_event {
 /// Bits of an epoll registration or event, under names Swift can import (EPOLLET is a macro with a cast).
 enum cdescriptors_event_bits : uint32_t {
     CDESCRIPTORS_READABLE = 0x001,
+    CDESCRIPTORS_WRITABLE = 0x004,
     CDESCRIPTORS_ERROR = 0x008,
     CDESCRIPTORS_HANGUP = 0x010,
     CDESCRIPTORS_PEER_CLOSED = 0x2000,
@@ -35,6 +36,8 @@ enum cdescriptors_event_bits : uint32_t {
 int cdescriptors_epoll_create(void);
 /// Watches `descriptor` for `bits`. Returns 0, or -1 with errno.
 int cdescriptors_epoll_add(int epoll, int descriptor, uint32_t bits);
+/// Watches `descriptor`, which is watched already, for `bits` instead. Returns 0, or -1 with errno.
+int cdescriptors_epoll_change(int epoll, int descriptor, uint32_t bits);
 /// No longer watches `descriptor`. Returns 0, or -1 with errno.
 int cdescriptors_epoll_remove(int epoll, int descriptor);
 /// Waits for at most `milliseconds` (-1: for ever) and fills up to `capacity` (at most 128) events.

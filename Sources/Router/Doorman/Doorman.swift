@@ -11,7 +11,8 @@ import Synchronization
 ///
 /// It is one thread of its own over `epoll`, because both ways out want a bare descriptor: a handed-over connection never
 /// meets an event loop of this process, and costs it nothing afterwards. A connection that says too little within
-/// `headTime` is closed; at most `undecidedLimit` may be in that state, then the oldest one is closed for the newest.
+/// `headTime` is closed; at most `undecidedLimit` may be in that state, then the oldest one is closed for the newest. One for
+/// which no gateway has room waits for `handoffTime` at most (`HandoffQueue`).
 /// When the process has no descriptors left, accepting pauses and resumes.
 package final class Doorman: Sendable {
     package struct Configuration: Sendable {
@@ -20,8 +21,10 @@ package final class Doorman: Sendable {
         package var gateways: [GatewayHandoff]
         /// From accepting to the end of the first request's head.
         package var headTime: TimeAmount
-        /// Connections that may be undecided at the same time.
+        /// Connections that may be undecided at the same time, and as many may wait for a gateway.
         package var undecidedLimit: Int
+        /// How long one may wait for a gateway that has room.
+        package var handoffTime = TimeAmount(RouterSettings.gatewayQueueTimeout.defaultValue)
         /// How long accepting pauses when descriptors have run out.
         package var pause: TimeAmount = .milliseconds(100)
         /// Of the Unix sockets it makes.

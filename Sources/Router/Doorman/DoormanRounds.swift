@@ -18,7 +18,7 @@ struct DoormanRounds: ~Copyable {
     private let adopt: @Sendable (Visitor) -> Void
 
     private var room = WaitingRoom()
-    private var handoff: HandoffSender
+    private var gateways: HandoffQueue
     private var pausedUntil: NIODeadline?
     /// The listening sockets are closed; their numbers may be others' by now.
     private var hasClosed = false
@@ -35,7 +35,9 @@ struct DoormanRounds: ~Copyable {
         self.metrics = metrics
         self.log = BoundedLog(logger)
         self.adopt = adopt
-        self.handoff = HandoffSender(configuration.gateways, epoll: sockets.epoll)
+        self.gateways = HandoffQueue(
+            HandoffSender(configuration.gateways, epoll: sockets.epoll), limit: configuration.undecidedLimit,
+            patience: configuration.handoffTime)
         self.peeked = [UInt8](repeating: 0, count: configuration.rule.bytesNeeded)
     }
 
@@ -53,7 +55,7 @@ struct DoormanRounds: ~Copyable {
         self.hasClosed = true
         self.sockets.closeListeners()
         self.lastMomentEnds = .now() + lastMoment
-        while let end = self.lastMomentEnds, self.room.count > 0, .now() < end { self.turn() }
+        while let end = self.lastMomentEnds, self.room.count + self.gateways.count > 0, .now() < end { self.turn() }
         self.leaveHouse()
     }
 
@@ -63,12 +65,17 @@ struct DoormanRounds: ~Copyable {
         for index in 0..<max(0, Int(count)) { self.handle(self.events[index]) }
         let now = NIODeadline.now()
         self.closeOverdue(now)
+        self.handOverSome(now)
         self.resumeIfDue(now)
         self.metrics.undecided.set(self.room.count)
+        self.metrics.handoffsWaiting.set(self.gateways.count)
     }
 
     private func millisecondsToSleep() -> CInt {
-        let next = [self.room.earliestDeadline, self.pausedUntil, self.lastMomentEnds].compactMap { $0 }.min()
+        let moments = [
+            self.room.earliestDeadline, self.gateways.nextMoment, self.pausedUntil, self.lastMomentEnds,
+        ]
+        let next = moments.compactMap { $0 }.min()
         guard let next else { return -1 }
         let nanoseconds = (next - .now()).nanoseconds
         return nanoseconds <= 0 ? 0 : CInt(clamping: nanoseconds / 1_000_000 + 1)
@@ -80,7 +87,7 @@ struct DoormanRounds: ~Copyable {
             _ = read(self.sockets.wakeup, &ignored, MemoryLayout<UInt64>.size)
         } else if !self.hasClosed, self.takesListener(event.descriptor) {
             return
-        } else if self.handoff.hear(event.descriptor) {
+        } else if self.gateways.hear(event.descriptor) {
             return
         } else if let visitor = self.room.leave(event.descriptor) {
             let ended = event.bits & (CDESCRIPTORS_PEER_CLOSED.rawValue | CDESCRIPTORS_HANGUP.rawValue) != 0
@@ -211,11 +218,24 @@ struct DoormanRounds: ~Copyable {
         // First, because epoll watches open files: ours lives on in the gateway, and closing our copy would not end the
         // watch, nor could it be ended afterwards.
         if !isNew { _ = cdescriptors_epoll_remove(self.sockets.epoll, visitor.descriptor) }
-        if self.handoff.pass(visitor.descriptor) {
-            self.metrics.handedOff.increment()
-            return
+        switch self.gateways.offer(visitor) {
+        case .handedOver: self.metrics.handedOff.increment()
+        case .waits:
+            self.metrics.handoffWaits.increment()
+            self.log.log(.info, "No gateway has room, so connections wait")
+        case .refused: self.notTaken(visitor)
         }
-        // No gateway takes it: the proxy tries to tunnel, and answers 503 when that does not work either.
+    }
+
+    /// Those who have waited for a gateway.
+    private mutating func handOverSome(_ now: NIODeadline) {
+        let (handedOver, givenUp) = self.gateways.turn(at: now)
+        if handedOver > 0 { self.metrics.handedOff.increment(by: handedOver) }
+        for visitor in givenUp { self.notTaken(visitor.given(until: now + self.configuration.headTime)) }
+    }
+
+    /// No gateway takes it: the proxy tries to tunnel, and answers 503 when that does not work either.
+    private func notTaken(_ visitor: Visitor) {
         if !self.configuration.gateways.isEmpty { self.metrics.handoffFailures.increment() }
         self.adopt(visitor)
     }
@@ -237,6 +257,8 @@ struct DoormanRounds: ~Copyable {
     }
 
     private mutating func leaveHouse() {
+        let end = NIODeadline.now() + self.configuration.headTime
+        for visitor in self.gateways.leaveAll() { self.notTaken(visitor.given(until: end)) }
         while let visitor = self.room.leave(self.room.oldest) {
             var byte: UInt8 = 0
             if recv(visitor.descriptor, &byte, 1, CInt(MSG_PEEK)) > 0 {

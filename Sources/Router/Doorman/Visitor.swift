@@ -10,6 +10,13 @@ package struct Visitor: Sendable {
     package var deadline: NIODeadline
     /// It speaks TLS.
     package var isSecure = false
+
+    /// The same with another deadline.
+    func given(until deadline: NIODeadline) -> Visitor {
+        var visitor = self
+        visitor.deadline = deadline
+        return visitor
+    }
 }
 
 extension Peer {
