@@ -86,7 +86,7 @@ let package = Package(
             swiftSettings: features),
         // System calls Swift cannot import: descriptor passing, and the files embedded in the binary.
         .target(name: "CDescriptors"),
-        // What NIO does not have of sockets and threads; for router and gateway.
+        // What NIO does not have of sockets, threads and processes.
         .target(name: "Sockets", dependencies: ["CDescriptors", nioCore], swiftSettings: features),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         // Kept-alive HTTP/1.1 connections to upstreams: the router's proxying, the gateway's questions to workers.

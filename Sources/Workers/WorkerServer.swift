@@ -1,4 +1,4 @@
-import Glibc
+import Sockets
 public import Logging
 public import NIOCore
 import NIOPosix
@@ -127,12 +127,16 @@ public final class WorkerServer: Sendable {
         return false
     }
 
+    /// Asks the process to end when as many requests were taken as it may have (`waitUntilWornOut`).
+    package func endProcessWhenWornOut() async {
+        if await self.waitUntilWornOut() { ThisProcess.askToEnd() }
+    }
+
     /// Starts, serves until the process is told to end (SIGTERM or SIGINT) or has answered `maxRequests`, and drains.
     public func run(drainTime: TimeAmount = .seconds(20)) async throws {
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         try await self.start()
-        // As an operator would end it: there is one way out.
-        let watch = Task { if await self.waitUntilWornOut() { kill(getpid(), SIGTERM) } }
+        let watch = Task { await self.endProcessWhenWornOut() }
         defer { watch.cancel() }
         for await _ in signals { break }
         self.context.logger.notice("Worker draining")

@@ -5,6 +5,7 @@ import Logging
 import Metrics
 import NIOCore
 import NIOPosix
+import Sockets
 import Supervision
 import Synchronization
 import Telemetry
@@ -72,7 +73,7 @@ final class AgentPart: Part {
                 logger.error("The dialogue with supervisord is broken", metadata: [LogKey.error: "\(error)"])
             }
             // Nothing is left to do; supervisord, if it is still there, starts another agent.
-            kill(getpid(), SIGTERM)
+            ThisProcess.askToEnd()
         }
         logger.notice("Agent started", metadata: [LogKey.group: "\(self.outlet.askGroup?.text ?? "")"])
     }

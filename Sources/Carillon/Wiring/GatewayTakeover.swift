@@ -63,11 +63,11 @@ final class GatewayTakeover: Sendable {
 
     /// Waits for the next gateway.
     func offer(_ server: GatewayServer) throws {
-        try server.offerTakeover(at: self.path, strange: { if self.isBridge { kill(getpid(), SIGTERM) } }) {
+        try server.offerTakeover(at: self.path, strange: { if self.isBridge { ThisProcess.askToEnd() } }) {
             self.isPassedOn.store(true, ordering: .sequentiallyConsistent)
             self.outcome.continuation.yield(true)
             // What is left to do is what a stopping gateway does.
-            if !self.isStopping.load(ordering: .sequentiallyConsistent) { kill(getpid(), SIGTERM) }
+            if !self.isStopping.load(ordering: .sequentiallyConsistent) { ThisProcess.askToEnd() }
         }
         if self.isBridge { self.waitForNext() }
     }
@@ -80,7 +80,7 @@ final class GatewayTakeover: Sendable {
             return
         }
         _ = self.loop.scheduleTask(in: self.wait) {
-            if !self.isPassedOn.load(ordering: .sequentiallyConsistent) { kill(getpid(), SIGTERM) }
+            if !self.isPassedOn.load(ordering: .sequentiallyConsistent) { ThisProcess.askToEnd() }
         }
     }
 

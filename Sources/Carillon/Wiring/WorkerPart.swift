@@ -1,5 +1,5 @@
 import ChannelLayer
-import Glibc
+import Sockets
 import Logging
 import NIOCore
 import Settings
@@ -75,8 +75,8 @@ struct WorkerPart: Part {
     func start() async throws {
         try await self.server.start()
         guard self.endsWornOut else { return }
-        // As an operator would end it. A task of its own, because it lasts as long as the process.
-        Task { if await self.server.waitUntilWornOut() { kill(getpid(), SIGTERM) } }
+        // A task of its own, because it lasts as long as the process.
+        Task { await self.server.endProcessWhenWornOut() }
     }
     func stop() async { await self.server.drain(within: self.drainTime) }
 }
