@@ -10,10 +10,8 @@ them as they are, or sockets that speak the Centrifugo client protocol and subsc
 push. Rounds are interleaved; ratios are medians of the rounds' own.
 """
 
-import argparse
 import statistics
 import sys
-import time
 
 import harness
 import peers
@@ -39,7 +37,7 @@ LIMIT = 1.15
 
 
 def all_runs(arguments, gateway):
-    durations = {"seconds": 2, "warmup": 0.5} if arguments.quick else {"seconds": arguments.seconds, "warmup": 1}
+    durations = harness.durations(arguments)
     server_core, load_core = harness.cores()
     lines = []
     for number in range(arguments.rounds):
@@ -90,30 +88,16 @@ def report(results, about):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one round of short runs")
-    parser.add_argument("--rounds", type=int, help="how often everything is repeated (3)")
-    parser.add_argument("--seconds", type=float, default=4, help="length of a run (4)")
-    parser.add_argument("--carillon", help="the program to measure (.build/release/carillon)")
-    arguments = parser.parse_args()
-    arguments.rounds = arguments.rounds or (1 if arguments.quick else 3)
+    arguments = harness.read(harness.flags(__doc__))
     try:
-        harness.need_descriptors(12000)
-        harness.need_packages("cc:gcc")
-        harness.compile_c("load", "load/load.c")
+        harness.need_load_tool()
         gateway = peers.ALL["carillon"]
         gateway.prepare(arguments)
-        about = (f"{time.strftime('%Y-%m-%d')}, commit {harness.commit()}, {arguments.rounds} rounds, medians. "
-                 f"{harness.machine()}.")
+        about = harness.about(arguments.rounds)
         lines = all_runs(arguments, gateway)
     except BenchError as error:
         sys.exit(f"bench: {error}")
-    text = report(Results(lines), about)
-    print(text)
-    harness.keep("channels", text, {"about": about, "runs": lines})
-    failures = sum("error" in line for line in lines)
-    if failures:
-        sys.exit(f"bench: {failures} of {len(lines)} runs failed; each is told above")
+    harness.finish("channels", report(Results(lines), about), about, lines)
 
 
 if __name__ == "__main__":

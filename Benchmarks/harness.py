@@ -3,6 +3,7 @@
 Every failure is a `BenchError`, whose text says what is missing and what to do about it.
 """
 
+import argparse
 import contextlib
 import functools
 import json
@@ -130,6 +131,49 @@ def release_product(name):
     if subprocess.run(command, cwd=ROOT, env={**os.environ, "CARILLON_BENCHMARKS": "1"}, stdout=sys.stderr).returncode:
         raise BenchError(f"{name} does not build")
     return ROOT / ".build/release" / name
+
+
+# Scripts whose runs are repeated in rounds
+
+def flags(description):
+    """Those that each of them has; the script may add more. To be read by `read`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one round of short runs")
+    parser.add_argument("--rounds", type=int, help="how often everything is repeated (3)")
+    parser.add_argument("--seconds", type=float, default=4, help="length of a run (4)")
+    parser.add_argument("--carillon", help="the program to measure (.build/release/carillon)")
+    return parser
+
+
+def read(parser):
+    arguments = parser.parse_args()
+    arguments.rounds = arguments.rounds or (1 if arguments.quick else 3)
+    return arguments
+
+
+def durations(arguments):
+    """The load tool's, in seconds."""
+    return {"seconds": 2, "warmup": 0.5} if arguments.quick else {"seconds": arguments.seconds, "warmup": 1}
+
+
+def need_load_tool():
+    need_descriptors(12000)
+    need_packages("cc:gcc")
+    compile_c("load", "load/load.c")
+
+
+def about(rounds):
+    """What was measured and on what, for the head of the report."""
+    return f"{time.strftime('%Y-%m-%d')}, commit {commit()}, {rounds} rounds, medians. {machine()}."
+
+
+def finish(name, text, about, lines):
+    """Prints and keeps the report. Ends with a failure when a run had one: its line has the key `error`."""
+    print(text)
+    keep(name, text, {"about": about, "runs": lines})
+    failures = sum("error" in line for line in lines)
+    if failures:
+        sys.exit(f"bench: {failures} of {len(lines)} runs failed; each is told above")
 
 
 # Results

@@ -25,7 +25,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 import harness
 import run
@@ -370,8 +369,7 @@ def main():
     if not set(chosen) <= set(PARTS):
         parser.error(f"--only takes some of {', '.join(PARTS)}")
     rounds, seconds = (1, 2) if arguments.quick else (3, 5)
-    head = (f"{time.strftime('%Y-%m-%d')}, commit {harness.commit()}, {rounds} rounds, medians. "
-            f"{harness.machine()}.\n")
+    head = harness.about(rounds) + "\n"
     results = {}
     try:
         harness.need_packages("nginx", "wrk", "haproxy", "cc:gcc")

@@ -10,11 +10,9 @@ machine meets every server; the tables show medians, and ratios are medians of t
 for each run.
 """
 
-import argparse
 import dataclasses
 import statistics
 import sys
-import time
 
 import harness
 import peers
@@ -56,7 +54,7 @@ def measure(peer, name, scenario, durations, the_cores):
 
 def all_runs(arguments, chosen_peers, chosen_scenarios):
     """Every run's line, in the order they were made."""
-    durations = {"seconds": 2, "warmup": 0.5} if arguments.quick else {"seconds": arguments.seconds, "warmup": 1}
+    durations = harness.durations(arguments)
     the_cores = harness.cores()
     lines = []
     for number in range(arguments.rounds):
@@ -242,31 +240,19 @@ def chosen(only):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one round of short runs")
+    parser = harness.flags(__doc__)
     parser.add_argument("--only", help="scenarios and servers, with commas")
-    parser.add_argument("--rounds", type=int, help="how often everything is repeated (3)")
-    parser.add_argument("--seconds", type=float, default=4, help="length of a run (4)")
-    parser.add_argument("--carillon", help="the program to measure (.build/release/carillon)")
-    arguments = parser.parse_args()
-    arguments.rounds = arguments.rounds or (1 if arguments.quick else 3)
+    arguments = harness.read(parser)
     try:
         scenarios, servers = chosen(arguments.only)
-        harness.need_descriptors(12000)
-        harness.need_packages("cc:gcc")
-        harness.compile_c("load", "load/load.c")
+        harness.need_load_tool()
         for peer in servers.values():
             peer.prepare(arguments)
-        about = f"{time.strftime('%Y-%m-%d')}, commit {harness.commit()}, {arguments.rounds} rounds, medians. {harness.machine()}."
+        about = harness.about(arguments.rounds)
         lines = all_runs(arguments, servers, scenarios)
     except BenchError as error:
         sys.exit(f"bench: {error}")
-    text = report(Results(lines), about)
-    print(text)
-    harness.keep("fan-out", text, {"about": about, "runs": lines})
-    failures = sum("error" in line for line in lines)
-    if failures:
-        sys.exit(f"bench: {failures} of {len(lines)} runs failed; each is told above")
+    harness.finish("fan-out", report(Results(lines), about), about, lines)
 
 
 if __name__ == "__main__":
