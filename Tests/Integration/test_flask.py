@@ -50,7 +50,7 @@ def test_rooms_have_members_a_history_and_a_private_room(address, tabs):
     wait_for_lines(ben, "lobby", ["Ann: hello"])
     for tab in (ann, ben):
         tab.wait_for("document.querySelector('#here').innerText === 'Ann, Ben'")
-    ann.evaluate("fetch('/announce', { method: 'POST' }).then(({ status }) => status)")
+    assert ann.evaluate("fetch('/announce', { method: 'POST' }).then(({ status }) => status)") == 200
     for tab in (ann, ben):
         wait_for_lines(tab, "lobby", ["Ann: hello", "the server: ann rang the bell"])
     wait_for_lines(ann, "staff", ["the server: psst"])
@@ -60,3 +60,4 @@ def test_rooms_have_members_a_history_and_a_private_room(address, tabs):
     ann.evaluate("location.reload()")
     ann.wait_for("document.querySelector('#lobby li')?.innerText === 'Ann: hello'")
     ben.wait_for("document.querySelector('#here').innerText === 'Ann, Ben'")
+    assert ann.console == ben.console == []
