@@ -254,8 +254,9 @@ class Carillon(Process):
         if not listens_elsewhere and not {"--unix-socket", "--fd", "--port"} & set(flags):
             command += ["--port", self.port]
         command += [*flags, "--set", f"telemetry.listen=http://127.0.0.1:{self.telemetry_port}"]
-        super().__init__(
-            folder, command, name=part, environment={"CARILLON_API_KEY": KEY, **(environment or {})})
+        # What it makes for itself goes with its folder, also when it is killed.
+        own = {"CARILLON_API_KEY": KEY, "XDG_RUNTIME_DIR": str(folder)}
+        super().__init__(folder, command, name=part, environment={**own, **(environment or {})})
 
     def is_ready(self):
         return ask("GET", f"http://127.0.0.1:{self.telemetry_port}/healthz").status == 200

@@ -1,5 +1,6 @@
 import Foundation
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import Router
@@ -7,13 +8,6 @@ import Testing
 
 /// The line of each request, and what happens when it cannot be written.
 @Suite(.timeLimit(.minutes(1))) struct AccessLogTests {
-    private func withFolder(_ body: (URL) async throws -> Void) async throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "log-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try await body(folder)
-    }
-
     /// The log's lines once there are `count` of them.
     private static func lines(_ file: URL, _ count: Int) throws -> [String] {
         let limit = Date(timeIntervalSinceNow: 10)
@@ -27,7 +21,7 @@ import Testing
     }
 
     @Test func aLineSaysWhatWasAskedAndAnswered() async throws {
-        try await self.withFolder { folder in
+        try await withTestFolder { folder in
             let file = folder.appending(path: "access.log")
             let upstream = try FakeUpstream.answering { _ in ok("hello") }
             var settings = configuration([upstream.address])
@@ -49,7 +43,7 @@ import Testing
     }
 
     @Test func aLineOfJSONIsJSON() async throws {
-        try await self.withFolder { folder in
+        try await withTestFolder { folder in
             let file = folder.appending(path: "access.log")
             let upstream = try FakeUpstream.answering { _ in ok("hello") }
             var settings = configuration([upstream.address])
@@ -67,7 +61,7 @@ import Testing
     }
 
     @Test func theFileIsOpenedAnewWhenItWasMovedAway() async throws {
-        try await self.withFolder { folder in
+        try await withTestFolder { folder in
             let (file, old) = (folder.appending(path: "access.log"), folder.appending(path: "old.log"))
             let upstream = try FakeUpstream.answering { _ in ok("hello") }
             var settings = configuration([upstream.address])

@@ -1,6 +1,7 @@
 import Foundation
 import NIOCore
 import NIOPosix
+import TestSupport
 import Testing
 
 @testable import Router
@@ -129,7 +130,9 @@ import Testing
     }
 
     @Test func aSocketFileOfADeadProcessIsReplacedAndOfALivingOneNot() throws {
-        let path = "/tmp/carillon-\(UUID().uuidString.prefix(8)).sock"
+        let folder = try TestFolder()
+        defer { folder.remove() }
+        let path = folder.file("router.sock")
         let first = try #require(try ListeningSocket.open(.unix(path: path)).first)
         #expect(throws: ListenError.self) { try ListeningSocket.open(.unix(path: path)) }
         shutdown(first.descriptor, CInt(SHUT_RDWR))

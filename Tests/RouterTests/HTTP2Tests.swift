@@ -14,7 +14,7 @@ import Testing
         _ upstream: FakeUpstream, _ change: (inout RouterConfiguration) -> Void = { _ in },
         _ body: @escaping @Sendable (HTTP2Browser, RunningRouter) throws -> Void
     ) async throws {
-        try await withFolder { folder in
+        try await withTestFolder { folder in
             let authority = try TestAuthority("authority", in: folder)
             let files = try authority.issue("example.org", hosts: ["example.org"])
             var settings = configuration([upstream.address])

@@ -1,5 +1,6 @@
 import Foundation
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import Router
@@ -267,7 +268,9 @@ import Testing
     @Test func requestsOverAUnixSocketUpstream() async throws {
         // The same router as upstream of a second one, through a Unix socket.
         let upstream = try FakeUpstream.answering { ok($0["x-forwarded-for"] ?? "none") }
-        let path = "/tmp/carillon-router-\(UUID().uuidString.prefix(8)).sock"
+        let folder = try TestFolder()
+        defer { folder.remove() }
+        let path = folder.file("router.sock")
         var inner = configuration([upstream.address])
         inner.listen = [.tcp(host: "127.0.0.1", port: 0), .unix(path: path)]
         // A Unix socket has no address of its own, and is not trusted here.

@@ -2,6 +2,7 @@ import Files
 import Foundation
 import NIOCore
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Router
@@ -42,13 +43,12 @@ import Testing
     }
 
     @Test func filesAreSentWholeInPartAndNotAtAll() async throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "files-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
+        let folder = try TestFolder()
+        defer { folder.remove() }
         let large = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 % 251) }
-        try Data(large).write(to: folder.appending(path: "large.bin"))
-        try Data("<p>hello".utf8).write(to: folder.appending(path: "index.html"))
-        try Data().write(to: folder.appending(path: "empty.txt"))
+        try Data(large).write(to: folder.url.appending(path: "large.bin"))
+        try Data("<p>hello".utf8).write(to: folder.url.appending(path: "index.html"))
+        try Data().write(to: folder.url.appending(path: "empty.txt"))
         var settings = configuration([])
         settings.routes = [
             Route(path: "/static/", target: .files(FileFolder(folder: folder.path, prefix: "/static/")))
@@ -84,14 +84,13 @@ import Testing
     }
 
     @Test func aFileForASlowBrowserIsNotReadAhead() async throws {
-        let file = FileManager.default.temporaryDirectory.appending(path: "slow-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: file, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: file) }
+        let folder = try TestFolder()
+        defer { folder.remove() }
         let bytes = [UInt8](repeating: 7, count: 40_000_000)
-        try Data(bytes).write(to: file.appending(path: "big"))
+        try Data(bytes).write(to: folder.url.appending(path: "big"))
         var settings = configuration([])
         settings.sendIdleTime = .milliseconds(200)
-        settings.routes = [Route(path: "/", target: .files(FileFolder(folder: file.path, prefix: "/")))]
+        settings.routes = [Route(path: "/", target: .files(FileFolder(folder: folder.path, prefix: "/")))]
         try await withRouter(settings) { router throws in
             let slow = try router.connect()
             try slow.send("GET /big HTTP/1.1\r\nHost: a\r\n\r\n")

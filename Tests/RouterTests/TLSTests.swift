@@ -2,6 +2,7 @@ import Foundation
 import NIOCore
 import NIOSSL
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Router
@@ -18,7 +19,7 @@ import Testing
     /// A router's settings with a certificate for `example.org`, and one for `intern.example.org` that asks for
     /// certificates.
     private func withSite(_ upstreams: [UpstreamAddress], _ body: (inout Site) async throws -> Void) async throws {
-        try await withFolder { folder in
+        try await withTestFolder { folder in
             let authority = try TestAuthority("authority", in: folder)
             let people = try TestAuthority("people", in: folder)
             let plain = try authority.issue("example.org", hosts: ["example.org", "*.example.org"])
@@ -227,7 +228,7 @@ import Testing
     }
 
     @Test func filesThatCannotBeUsedAreToldOneAndAll() async throws {
-        try await withFolder { folder in
+        try await withTestFolder { folder in
             let authority = try TestAuthority("authority", in: folder)
             let (good, other) = (try authority.issue("a", hosts: ["a"]), try authority.issue("b", hosts: ["b"]))
             let late = try authority.issue("c", hosts: ["c"], days: -9...(-3.5))

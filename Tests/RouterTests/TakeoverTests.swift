@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import Settings
 import Sockets
+import TestSupport
 import Testing
 
 @testable import Router
@@ -10,22 +11,21 @@ import Testing
 
 /// Routers that share one folder, started and stopped by the test in any order.
 private final class Routers: Sendable {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "carillon-\(UUID().uuidString.prefix(8))").path
+    private let folder: TestFolder
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let upstream: FakeUpstream
 
     init() throws {
         self.upstream = try FakeUpstream.answering { _ in ok("worker") }
-        try FileManager.default.createDirectory(atPath: self.folder, withIntermediateDirectories: true)
+        self.folder = try TestFolder()
     }
 
     deinit {
-        try? FileManager.default.removeItem(atPath: self.folder)
         self.group.shutdownGracefully { _ in }
     }
 
-    var takeover: String { self.folder + "/routers.sock" }
-    var unix: String { self.folder + "/router.sock" }
+    var takeover: String { self.folder.file("routers.sock") }
+    var unix: String { self.folder.file("router.sock") }
 
     func start(port: Int, shares: Bool = true, lastMoment: TimeAmount = .milliseconds(10)) async throws -> Router {
         var settings = configuration([self.upstream.address])

@@ -8,7 +8,8 @@ import Synchronization
 public final class RabbitMQProcess: Sendable {
     public let port: Int
     /// Its files; gone with it.
-    public let folder: String
+    public var folder: String { self.files.path }
+    private let files: TestFolder
     private let node: String
     /// Whether another node's port mapper is used.
     private let isJoining: Bool
@@ -43,9 +44,8 @@ public final class RabbitMQProcess: Sendable {
         guard FileManager.default.fileExists(atPath: Self.program("rabbitmq-server")) else {
             throw RabbitMQProcessError("install the Debian package rabbitmq-server (make test does)")
         }
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("carillon-mq-\(UUID().uuidString)")
-            .path
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        self.files = try TestFolder()
+        let folder = self.files.path
         var lines = try configuration(folder)
         if let cluster {
             lines += """
@@ -61,7 +61,6 @@ public final class RabbitMQProcess: Sendable {
         for (name, text) in [("rabbitmq.conf", lines), ("plugins", "[].\n"), ("env.conf", "")] {
             try text.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
         }
-        self.folder = folder
         self.isJoining = cluster != nil
         let mapperPort = try cluster?.environment["ERL_EPMD_PORT"] ?? "\(Self.freePort())"
         self.port = try Self.freePort()
@@ -100,6 +99,8 @@ public final class RabbitMQProcess: Sendable {
             setsid \(Self.program("rabbitmq-server")) </dev/null >>"$HOME/log" 2>&1 & server=$!
             echo $server >"$HOME/group"
             rm -f "$HOME/keep"
+            # What ends this process and all its children must leave us to do the rest.
+            trap '' HUP INT TERM
             cat >/dev/null
             kill -KILL -$server $mapper
             [ -e "$HOME/keep" ] || rm -rf "$HOME"
@@ -125,7 +126,7 @@ public final class RabbitMQProcess: Sendable {
     /// Ends it for good, with its files.
     public func end() async throws {
         try await self.cutOff()
-        try? FileManager.default.removeItem(atPath: self.folder)
+        self.files.remove()
     }
 
     private func cutOff() async throws {

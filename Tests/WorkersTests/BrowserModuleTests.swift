@@ -8,10 +8,9 @@ import Testing
 /// Runs `Browser/*.test.mjs` with node, 18 or later, on the module as it is served.
 struct BrowserModuleTests {
     @Test(.timeLimit(.minutes(1))) func theBrowserModuleDoesWhatItsPageSays() async throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "carillon-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let module = folder.appending(path: "carillon.mjs")
+        let folder = try TestFolder()
+        defer { folder.remove() }
+        let module = folder.url.appending(path: "carillon.mjs")
         try Data(EmbeddedFile.browserModule.bytes.readableBytesView).write(to: module)
 
         let tests = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Browser").path

@@ -2,37 +2,37 @@ import Foundation
 import Files
 import HTTP1
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import Workers
 
 /// A folder with files and traps in it.
 final class StaticFilesTests {
-    private let root: URL
+    private let folder: TestFolder
     private let files: StaticFiles
     private let big = String(repeating: "0123456789abcdef", count: 20_000)
 
     init() throws {
-        self.root = FileManager.default.temporaryDirectory.appendingPathComponent("carillon-\(UUID().uuidString)")
-        let folder = self.root.appendingPathComponent("public")
+        self.folder = try TestFolder()
+        let root = self.folder.url
+        let folder = root.appendingPathComponent("public")
         try FileManager.default.createDirectory(
             at: folder.appendingPathComponent("a b"), withIntermediateDirectories: true)
         func write(_ name: String, _ text: String) throws {
             try Data(text.utf8).write(to: folder.appendingPathComponent(name))
         }
-        try Data("secret".utf8).write(to: self.root.appendingPathComponent("secret.txt"))
+        try Data("secret".utf8).write(to: root.appendingPathComponent("secret.txt"))
         try write("style.css", "body{}")
         try write("a b/index.html", "<p>index")
         try write(".hidden", "hidden")
         try write("big.bin", self.big)
         try write("empty.txt", "")
-        symlink(self.root.appendingPathComponent("secret.txt").path, folder.appendingPathComponent("link.txt").path)
-        symlink(self.root.path, folder.appendingPathComponent("up").path)
+        symlink(root.appendingPathComponent("secret.txt").path, folder.appendingPathComponent("link.txt").path)
+        symlink(root.path, folder.appendingPathComponent("up").path)
         mkfifo(folder.appendingPathComponent("pipe").path, 0o600)
         self.files = StaticFiles(folder: folder.path, under: "/static/", cacheControl: "max-age=60")
     }
-
-    deinit { try? FileManager.default.removeItem(at: self.root) }
 
     private func get(_ path: String, _ fields: [(String, String)] = [], method: String = "GET") throws -> WorkerResponse
     {

@@ -3,6 +3,7 @@ import Files
 import HTTP1
 import NIOCore
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Workers
@@ -391,7 +392,9 @@ struct WorkerServerTests {
             let answer = try await server.get("/", forwarded)
             #expect(answer.body == "127.0.0.1")
         }
-        let path = "/tmp/carillon-\(UUID().uuidString).sock"
+        let folder = try TestFolder()
+        defer { folder.remove() }
+        let path = folder.file("worker.sock")
         try await withServer(
             application,
             {

@@ -5,6 +5,7 @@ import NIOPosix
 import Settings
 import Sockets
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Gateway
@@ -98,13 +99,9 @@ private let request = "GET /channels/carillon.js HTTP/1.1\r\nHost: a\r\n\r\n"
 @Suite(.timeLimit(.minutes(1)), .serialized) struct HandoffTests {
     /// A gateway that also listens at a Unix socket.
     private func withSocket(_ body: (LiveGateway, String) async throws -> Void) async throws {
-        var template = Array("/tmp/carillon-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw IOError(errnoCode: errno, reason: "mkdtemp") }
-        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let path = folder + "/gateway.sock"
-        defer {
-            for name in [path, path + ".handoff", folder] { remove(name) }
-        }
+        let folder = try TestFolder()
+        defer { folder.remove() }
+        let path = folder.file("gateway.sock")
         try await withGateway { gateway in
             try await gateway.server.listen(on: .unix(path: path))
             try await body(gateway, path)

@@ -2,6 +2,7 @@ import ChannelLayer
 import Glibc
 import NIOCore
 import NIOPosix
+import TestSupport
 import Testing
 
 @testable import Gateway
@@ -12,7 +13,10 @@ import Testing
         configuration.takeoverSkew = .milliseconds(100)
     }
 
-    private static func path() -> String { "/tmp/takeover-\(getpid())-\(UInt32.random(in: 0 ... .max)).sock" }
+    private let folder: TestFolder
+    private var path: String { self.folder.file("takeover.sock") }
+
+    init() throws { self.folder = try TestFolder() }
 
     /// Publishes numbers from 0 on until it is stopped, and gives back how many.
     private static func numbers(_ gateway: LiveGateway, to group: String) -> Task<Int, any Error> {
@@ -29,7 +33,7 @@ import Testing
 
     @Test func browsersMoveWhileMessagesFlowAndMissNone() async throws {
         let layer = MemoryLayer()
-        let path = Self.path()
+        let path = self.path
         try await withGateway(Self.quick, layer: layer) { old in
             let browsers = try await old.open(30, "/channels/groups/news")
             let shared = try await old.open("/channels/pairs/news/other")
@@ -60,7 +64,7 @@ import Testing
 
     @Test func aFrameAndARequestThatHaveHalfComeGoOn() async throws {
         let layer = MemoryLayer()
-        let path = Self.path()
+        let path = self.path
         try await withGateway(Self.quick, layer: layer) { old in
             let browser = try await old.open()
             let zero: [UInt8] = [0, 0, 0, 0]
@@ -98,7 +102,7 @@ import Testing
 
     @Test(arguments: LastWord.allCases) func whenTheNewOneDiesTheOldOneGoesOn(after last: LastWord) async throws {
         let layer = MemoryLayer()
-        let path = Self.path()
+        let path = self.path
         try await withGateway(Self.quick, layer: layer) { old in
             let browsers = try await old.open(3, "/channels/groups/news")
             try old.server.offerTakeover(at: path) {}
@@ -127,7 +131,7 @@ import Testing
     }
 
     @Test func aNewOneOfAnotherVersionIsRefusedBeforeAnythingStops() async throws {
-        let path = Self.path()
+        let path = self.path
         try await withGateway(Self.quick) { old in
             let browser = try await old.open("/channels/groups/news")
             let (strangers, stranger) = AsyncStream.makeStream(of: Void.self)

@@ -33,8 +33,9 @@ public final class RedisServerProcess: Sendable {
     }
 
     public let port: Int
-    public let directory: String
-    public var socketPath: String { self.directory + "/redis.sock" }
+    private let folder: TestFolder
+    public var directory: String { self.folder.path }
+    public var socketPath: String { self.folder.file("redis.sock") }
     private let isSentinel: Bool
     private let password: String?
     private let running = Mutex<Running?>(nil)
@@ -79,9 +80,7 @@ public final class RedisServerProcess: Sendable {
         self.port = try freePort()
         self.isSentinel = isSentinel
         self.password = password
-        // Unix sockets have short paths.
-        self.directory = "/tmp/carillon-redis-\(getpid())-\(self.port)"
-        try FileManager.default.createDirectory(atPath: self.directory, withIntermediateDirectories: true)
+        self.folder = try TestFolder()
     }
 
     private func configure(_ lines: [String], _ options: Options) throws {
@@ -121,9 +120,11 @@ public final class RedisServerProcess: Sendable {
     }
 
     private func launch() throws -> Running {
-        // A word ends the server; the end of the stream is the end of this process, after which nobody wants the data.
+        // A word ends the server; the end of the stream is the end of this process, after which nobody wants the data. A
+        // signal that ends this process together with its children must leave the shell to do so.
         let script = """
             sh -c 'echo $$; exec setpriv --pdeathsig KILL redis-server "$@"' sh "$@" & server=$!; exec > /dev/null 2>&1
+            trap '' HUP INT TERM
             read -r word; kill -KILL $server; [ "$word" ] || rm -rf "${1%/*}"
             """
         let mode = self.isSentinel ? ["--sentinel"] : []
@@ -171,7 +172,7 @@ public final class RedisServerProcess: Sendable {
     /// Ends it and removes its directory.
     public func stop() {
         self.kill()
-        try? FileManager.default.removeItem(atPath: self.directory)
+        self.folder.remove()
     }
 
     deinit { self.stop() }
