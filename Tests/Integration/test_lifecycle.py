@@ -274,3 +274,34 @@ def test_a_broker_that_lost_all_it_had_changes_nothing_that_was_told(servers):
     assert len({batch["stream"] for batch in application.state["batches"]}) == 2
     assert [(each["number"], each["event"]) for each in application.events[-2:]] == [(1, "connected"), (2, "online")]
     again.close()
+
+
+def test_browsers_that_move_to_the_next_process_are_not_told_again(servers, redis, unique):
+    application = Application(servers)
+    route = {"path": "/channels/own/", "groups": ["own-{user}"],
+             "authenticate": {"jwt": {"keys": [{"algorithm": "HS256", "secret": SECRET}]}}}
+    lifecycle = settings(endpoint=application.endpoint)
+    # Long enough for a move on a busy machine.
+    lifecycle["lifecycle"]["linger"] = "1h"
+    site = Site(servers, routes=(route,), layer={"backend": "redis", "config": {"hosts": [redis.url], "prefix": unique}},
+                more={"gateway": {**lifecycle, "takeover": str(servers.new_folder() / "takeover")}})
+    path = "/channels/own/?token="
+    browsers = [site.browser(path + jwt.encode({"sub": str(user)}, SECRET)) for user in (1, 2)]
+    wanted = [f"{event}{user}" for user in (1, 2) for event in ("connected ", "online ", "occupied own-")]
+    application.wait_for(*wanted)
+    for round in range(2):
+        site.gateway.restart()
+        # With it the next event has come, and all before it.
+        browsers.append(site.browser(path + jwt.encode({"sub": f"new{round}"}, SECRET)))
+        wanted += [f"connected new{round}", f"online new{round}", f"occupied own-new{round}"]
+        application.wait_for(*wanted)
+        site.worker.publish("own-1", "still here")
+        assert browsers[0].json() == "still here"
+    # Whoever has them now says when they go.
+    browsers[0].close()
+    wanted.append("disconnected 1000 1")
+    application.wait_for(*wanted)
+    assert application.told() == collections.Counter(wanted)
+    names = [each["client"] for each in application.events if each.get("user") == "1" and "client" in each]
+    assert len(names) == 2 and len(set(names)) == 1
+    check_numbers(application)

@@ -14,7 +14,7 @@ extension LifecycleBook {
             "type": .string(Self.checkpointType), "stream": .string(self.stream),
             "at": .int(Int64(clamping: self.position.offset)), "life": .string(self.position.epoch),
             "time": .int(self.time), "nodes": .array(nodes),
-            "endings": .array(self.openEndings.map(\.layerValue)),
+            "endings": .array(self.openEndings.map(self.layerValue(of:))),
             "taken": .int(Int64(clamping: self.outbox.taken)), "first": .int(Int64(clamping: self.outbox.first)),
             "waiting": .array(self.outbox.events.map(\.layerValue)),
         ]
@@ -40,24 +40,47 @@ extension LifecycleBook {
         }
         self.init(
             stream: stream, position: StreamPosition(offset: offset, epoch: epoch), time: time, nodes: known,
-            endings: endings.compactMap(Ending.init),
+            endings: endings.compactMap(Ending.init), moves: Dictionary(endings.compactMap(Move.named)) { $1 },
             outbox: LifecycleOutbox(taken: taken, first: first, waiting: waiting.compactMap(LifecycleEvent.init)))
     }
 }
 
-extension LifecycleBook.Ending {
-    fileprivate var layerValue: LayerValue {
-        switch self.thing {
-        case .user(let name): .array([.int(self.time), .string("u"), .string(name)])
-        case .channel(let name): .array([.int(self.time), .string("c"), .string(name)])
+extension LifecycleBook {
+    /// `[time, "u", user]`, `[time, "c", channel]`, and of a connection that moves `[time, "m", client, node, user]`.
+    private func layerValue(of ending: Ending) -> LayerValue {
+        switch ending.thing {
+        case .user(let name): return .array([.int(ending.time), .string("u"), .string(name)])
+        case .channel(let name): return .array([.int(ending.time), .string("c"), .string(name)])
+        case .client(let name):
+            let move = self.moves[name]
+            return .array([
+                .int(ending.time), .string("m"), .string(name), .string(move?.node ?? ""), .string(move?.user ?? ""),
+            ])
         }
     }
+}
 
+extension LifecycleBook.Ending {
     fileprivate init?(_ value: LayerValue) {
-        guard case .array(let parts) = value, parts.count == 3, case .int(let time) = parts[0],
+        guard case .array(let parts) = value, parts.count >= 3, case .int(let time) = parts[0],
             case .string(let kind) = parts[1], case .string(let name) = parts[2]
         else { return nil }
-        self.init(time: time, thing: kind == "u" ? .user(name) : .channel(name))
+        switch kind {
+        case "u": self.init(time: time, thing: .user(name))
+        case "c": self.init(time: time, thing: .channel(name))
+        case "m": self.init(time: time, thing: .client(name))
+        default: return nil
+        }
+    }
+}
+
+extension LifecycleBook.Move {
+    fileprivate static func named(_ value: LayerValue) -> (String, Self)? {
+        guard case .array(let parts) = value, parts.count == 5, case .int(let end) = parts[0],
+            parts[1] == .string("m"), case .string(let client) = parts[2], case .string(let node) = parts[3],
+            case .string(let user) = parts[4]
+        else { return nil }
+        return (client, Self(node: node, user: user, end: end))
     }
 }
 

@@ -29,25 +29,26 @@ struct LifecycleBook: Equatable, Sendable {
         var end: Int64?
     }
 
+    /// Milliseconds that a connection has for its move at least.
+    private static let moveTime: Int64 = 5_000
+
+    /// A connection that its gateway has passed on, and no other has taken yet. Its user still has it.
+    struct Move: Equatable, Sendable {
+        var node: String
+        var user: String
+        var end: Int64
+    }
+
     enum Thing: Hashable, Sendable {
         case user(String), channel(String)
-
-        fileprivate var key: (Int, String) {
-            switch self {
-            case .user(let name): (0, name)
-            case .channel(let name): (1, name)
-            }
-        }
+        /// One that moves.
+        case client(String)
     }
 
     /// What ends when it is not used again before that.
-    struct Ending: Hashable, Sendable, Comparable {
+    struct Ending: Hashable, Sendable {
         var time: Int64
         var thing: Thing
-
-        static func < (one: Ending, other: Ending) -> Bool {
-            (one.time, one.thing.key.0, one.thing.key.1) < (other.time, other.thing.key.0, other.thing.key.1)
-        }
     }
 
     /// Which numbering the events have.
@@ -59,8 +60,10 @@ struct LifecycleBook: Equatable, Sendable {
     private(set) var nodes: [String: Node] = [:]
     private(set) var users: [String: Uses] = [:]
     private(set) var channels: [String: Uses] = [:]
+    private(set) var moves: [String: Move] = [:]
     var outbox = LifecycleOutbox()
-    /// Sorted. Those that do not count any more are passed over when it is their turn.
+    /// By time, and of one time in the order in which they began. Those that do not count any more are passed over when it is
+    /// their turn.
     private var endings: [Ending] = []
 
     init(stream: String, position: StreamPosition) {
@@ -68,17 +71,21 @@ struct LifecycleBook: Equatable, Sendable {
         self.position = position
     }
 
-    /// As another one was; users and channels follow from nodes and endings.
+    /// As another one was; users and channels follow from nodes, endings and moves.
+    ///
+    /// - Parameter endings: by time.
     init(
         stream: String, position: StreamPosition, time: Int64, nodes: [String: Node], endings: [Ending],
-        outbox: LifecycleOutbox
+        moves: [String: Move], outbox: LifecycleOutbox
     ) {
         self.init(stream: stream, position: position)
         self.time = time
         self.nodes = nodes
         self.outbox = outbox
-        self.endings = endings.sorted()
+        self.moves = moves
+        self.endings = endings
         for ending in endings { self[uses: ending.thing] = Uses(count: 0, end: ending.time) }
+        for move in moves.values where !move.user.isEmpty { self.users[move.user, default: Uses()].count += 1 }
         for node in nodes.values {
             for (_, client) in node.state.clients where !client.user.isEmpty {
                 self.users[client.user, default: Uses()].count += 1
@@ -88,7 +95,12 @@ struct LifecycleBook: Equatable, Sendable {
     }
 
     /// Those that still count.
-    var openEndings: [Ending] { self.endings.filter { self[uses: $0.thing]?.end == $0.time } }
+    var openEndings: [Ending] {
+        self.endings.filter { ending in
+            if case .client(let client) = ending.thing { return self.moves[client]?.end == ending.time }
+            return self[uses: ending.thing]?.end == ending.time
+        }
+    }
 
     /// Gateways of which all is known.
     var known: [String] { self.nodes.filter(\.value.isSure).keys.sorted() }
@@ -146,7 +158,11 @@ struct LifecycleBook: Equatable, Sendable {
 
     private mutating func note(_ fact: LifecycleFact, of node: String, _ rules: Rules) {
         var leaving = ""
-        if case .disconnected(let client, _) = fact { leaving = self.nodes[node]?.state.client(client)?.user ?? "" }
+        switch fact {
+        case .disconnected(let client, _), .moved(let client):
+            leaving = self.nodes[node]?.state.client(client)?.user ?? ""
+        default: break
+        }
         // What is known already is no event.
         guard self.nodes[node, default: Node()].state.apply(fact) else { return }
         switch fact {
@@ -154,14 +170,21 @@ struct LifecycleBook: Equatable, Sendable {
             var event = LifecycleEvent(kind: .connected, time: self.time, node: node, client: client)
             event.user = what.user
             event.transport = what.transport
-            self.tell(event, rules)
+            let move = self.moves.removeValue(forKey: client)
+            if move == nil, !self.isElsewhere(client, than: node) { self.tell(event, rules) }
             self.use(.user(what.user), rules)
+            if let move { self.leave(.user(move.user), rules) }
         case .disconnected(let client, let code):
             var event = LifecycleEvent(kind: .disconnected, time: self.time, node: node, client: client)
             event.user = leaving
             event.code = code
-            self.tell(event, rules)
+            // Who took it may have said so already.
+            if !self.isElsewhere(client, than: node) { self.tell(event, rules) }
             self.leave(.user(leaving), rules)
+        case .moved(let client):
+            guard !self.isElsewhere(client, than: node) else { return self.leave(.user(leaving), rules) }
+            let end = self.end(.client(client), after: max(rules.linger, Self.moveTime))
+            self.moves[client] = Move(node: node, user: leaving, end: end)
         case .followed(let channel): self.use(.channel(channel), rules)
         case .left(let channel): self.leave(.channel(channel), rules)
         }
@@ -180,24 +203,55 @@ struct LifecycleBook: Equatable, Sendable {
         guard thing != .user(""), var uses = self[uses: thing] else { return }
         uses.count -= 1
         if uses.count <= 0 {
-            let time = self.time.addingReportingOverflow(max(rules.linger, 0)).partialValue
-            let ending = Ending(time: time, thing: thing)
-            uses.end = ending.time
-            // Nearly always the last: the time to wait is the same for all.
-            let place = self.endings.lastIndex { $0 < ending }.map { $0 + 1 } ?? 0
-            self.endings.insert(ending, at: place)
+            uses.end = self.end(thing, after: rules.linger)
         }
         self[uses: thing] = uses
+    }
+
+    /// Something is over when it is not used again within so many milliseconds.
+    ///
+    /// - Returns: when that is.
+    private mutating func end(_ thing: Thing, after wait: Int64) -> Int64 {
+        let ending = Ending(time: self.time.addingReportingOverflow(max(wait, 0)).partialValue, thing: thing)
+        // Nearly always the last, since nearly all wait equally long. Of a dead gateway many end at once.
+        var (low, high) = (0, self.endings.count)
+        if let last = self.endings.last, last.time <= ending.time { low = high }
+        while low < high {
+            let middle = low + (high - low) / 2
+            if self.endings[middle].time <= ending.time { low = middle + 1 } else { high = middle }
+        }
+        self.endings.insert(ending, at: low)
+        return ending.time
+    }
+
+    /// A connection moves from one process to another, and each says so when it can.
+    private func isElsewhere(_ client: String, than node: String) -> Bool {
+        self.nodes.contains { $0.key != node && $0.value.state.client(client) != nil }
     }
 
     private mutating func finishEndings(_ rules: Rules) {
         let due = self.endings.prefix { $0.time <= self.time }
         guard !due.isEmpty else { return }
         self.endings.removeFirst(due.count)
-        for ending in due where self[uses: ending.thing]?.end == ending.time {
-            self[uses: ending.thing] = nil
-            self.tell(Self.event(ending.thing, isThere: false, ending.time), rules)
+        for ending in due {
+            if case .client(let client) = ending.thing {
+                if self.moves[client]?.end == ending.time { self.finishMove(of: client, rules) }
+            } else if self[uses: ending.thing]?.end == ending.time {
+                self[uses: ending.thing] = nil
+                self.tell(Self.event(ending.thing, isThere: false, ending.time), rules)
+            }
         }
+    }
+
+    /// Nobody took it.
+    private mutating func finishMove(of client: String, _ rules: Rules) {
+        guard let move = self.moves.removeValue(forKey: client) else { return }
+        var event = Self.event(.client(client), isThere: false, move.end)
+        event.node = move.node
+        event.user = move.user
+        event.code = CloseCode.serviceRestart.rawValue
+        self.tell(event, rules)
+        self.leave(.user(move.user), rules)
     }
 
     private subscript(uses thing: Thing) -> Uses? {
@@ -205,12 +259,14 @@ struct LifecycleBook: Equatable, Sendable {
             switch thing {
             case .user(let name): self.users[name]
             case .channel(let name): self.channels[name]
+            case .client: nil
             }
         }
         set {
             switch thing {
             case .user(let name): self.users[name] = newValue
             case .channel(let name): self.channels[name] = newValue
+            case .client: break
             }
         }
     }
@@ -227,6 +283,8 @@ struct LifecycleBook: Equatable, Sendable {
             var event = LifecycleEvent(kind: isThere ? .occupied : .vacated, time: time)
             event.channel = name
             return event
+        case .client(let name):
+            return LifecycleEvent(kind: isThere ? .connected : .disconnected, time: time, client: name)
         }
     }
 

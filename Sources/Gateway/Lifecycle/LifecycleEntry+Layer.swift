@@ -3,6 +3,7 @@ import ChannelLayer
 /// How entries travel: arrays of few values, since there are many.
 ///
 ///     {"type": "carillon.lifecycle", "node": N, "time": ms, "facts": [["c", client, user, transport], ["d", client, code], …]}
+///     … ["m", client], ["f", channel], ["l", channel]
 ///     … "state": [[[client, user, transport], …], [channel, …]]   "gone": true   "tick": true   "taken": number
 ///
 /// and `"serial": number` in what a gateway says of itself.
@@ -63,6 +64,7 @@ extension LifecycleFact {
         case .connected(let client, let what):
             .array([.string("c"), .string(client), .string(what.user), .string(what.transport)])
         case .disconnected(let client, let code): .array([.string("d"), .string(client), .int(Int64(code))])
+        case .moved(let client): .array([.string("m"), .string(client)])
         case .followed(let channel): .array([.string("f"), .string(channel)])
         case .left(let channel): .array([.string("l"), .string(channel)])
         }
@@ -79,6 +81,7 @@ extension LifecycleFact {
         case ("d", 3):
             guard case .int(let code) = parts[2], let code = UInt16(exactly: code) else { return nil }
             self = .disconnected(name, code: code)
+        case ("m", 2): self = .moved(name)
         case ("f", 2): self = .followed(name)
         case ("l", 2): self = .left(name)
         default: return nil

@@ -32,6 +32,8 @@ struct LifecycleEntry: Equatable, Sendable {
 enum LifecycleFact: Equatable, Sendable {
     case connected(String, LifecycleClient)
     case disconnected(String, code: UInt16)
+    /// The connection goes on in another process of the site, under its name.
+    case moved(String)
     /// The channel has its first follower at this gateway, or has lost the last one.
     case followed(String)
     case left(String)

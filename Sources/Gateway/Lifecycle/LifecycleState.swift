@@ -33,7 +33,7 @@ struct LifecycleState: Sendable {
             self.arrivals[name] = Arrival(place: self.place, client: client)
             self.place &+= 1
             return true
-        case .disconnected(let name, _): return self.arrivals.removeValue(forKey: name) != nil
+        case .disconnected(let name, _), .moved(let name): return self.arrivals.removeValue(forKey: name) != nil
         case .followed(let channel): return self.channels.insert(channel).inserted
         case .left(let channel): return self.channels.remove(channel) != nil
         }

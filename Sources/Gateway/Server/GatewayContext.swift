@@ -239,13 +239,14 @@ package final class GatewayContext: Sendable {
             opening: ByteBuffer(), wire: snapshot.wire, transport: nil, handshake: try snapshot.handshake?.handshake())
     }
 
-    func tookOver(_ session: Session) {
+    /// - Parameter name: what the application knows it by.
+    func tookOver(_ session: Session, as name: String?) {
         if session.info.isCounted {
             self.counts.withLock { $0.restore(session.info.address, user: session.info.user) }
         }
         self.metrics.takenOver.increment()
         self.metrics.connections.increment()
-        self.introduced(session)
+        self.introduced(session, as: name)
         self.log.log(.debug, "Browser taken over", metadata: session.logMetadata())
     }
 
@@ -253,7 +254,8 @@ package final class GatewayContext: Sendable {
         if session.info.isCounted { self.uncount(session.info.address, user: session.info.user) }
         self.metrics.passedOn.increment()
         self.metrics.connections.decrement()
-        self.departed(session, .serviceRestart)
+        if let name = session.introducedName { self.lifecycle?.note(.moved(name)) }
+        session.introducedName = nil
         self.log.log(.debug, "Browser passed on", metadata: session.logMetadata())
     }
 
@@ -282,25 +284,23 @@ package final class GatewayContext: Sendable {
     }
 
     /// It is known who is on a connection.
-    func introduced(_ session: Session) {
-        guard let lifecycle, !session.isIntroduced else { return }
-        session.isIntroduced = true
+    ///
+    /// - Parameter name: of one that has been told elsewhere.
+    func introduced(_ session: Session, as name: String? = nil) {
+        guard let lifecycle, session.introducedName == nil else { return }
+        let name = name ?? session.client?.id ?? "\(self.control.node)-\(session.id)"
+        session.introducedName = name
         let transport =
             session.client?.transport.path.rawValue ?? (session.form.wire.isWebSocket ? "websocket" : "event_stream")
-        lifecycle.note(
-            .connected(
-                self.name(of: session), LifecycleClient(user: session.info.user ?? "", transport: transport)))
+        lifecycle.note(.connected(name, LifecycleClient(user: session.info.user ?? "", transport: transport)))
     }
 
     /// The connection ends.
     func departed(_ session: Session, _ code: CloseCode) {
-        guard let lifecycle, session.isIntroduced else { return }
-        session.isIntroduced = false
-        lifecycle.note(.disconnected(self.name(of: session), code: code.rawValue))
+        guard let name = session.introducedName else { return }
+        session.introducedName = nil
+        self.lifecycle?.note(.disconnected(name, code: code.rawValue))
     }
-
-    /// What the application knows a connection by.
-    private func name(of session: Session) -> String { session.client?.id ?? "\(self.control.node)-\(session.id)" }
 
     func closed(_ session: Session, code: CloseCode, wasOpened: Bool) {
         if session.info.isCounted { self.uncount(session.info.address, user: session.info.user) }

@@ -48,8 +48,8 @@ final class Session: WheelEntry {
     private var closesWhenDrained = false
     /// Whether it was counted among the connected.
     var hasBegun = false
-    /// The application is told of it, and has to be told of its end.
-    var isIntroduced = false
+    /// What the application knows it by, when it is told of it and has to be told of its end.
+    var introducedName: String?
     /// Where the route hands messages to workers behind the layer.
     private(set) var bridge: WorkerBridge?
     /// Where browsers choose their channels themselves.

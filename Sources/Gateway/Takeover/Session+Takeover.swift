@@ -26,7 +26,7 @@ extension Session {
             isCounted: self.info.isCounted, handshake: self.info.handshake.map { HandshakeSnapshot($0) },
             silence: self.shard.now - self.spoken, beat: max(self.beat - self.shard.now, 0),
             awaitsPong: self.awaitsPong, hasAnswered: self.hasAnswered, rate: self.meter.fullAt, input: self.input,
-            parser: self.parser?.snapshot)
+            parser: self.parser?.snapshot, introducedName: self.introducedName)
         let bytes = snapshot.encoded()
         return bytes.readableBytes <= SessionSnapshot.sizeLimit ? (bytes, self.socket.descriptor) : nil
     }
@@ -54,7 +54,7 @@ extension Session {
         self.shard.enter(self)
         if self.info.user != nil { self.shard.list(self) }
         self.wait(max(snapshot.beat, 1))
-        self.context.tookOver(self)
+        self.context.tookOver(self, as: snapshot.introducedName)
         if let parser = snapshot.parser {
             // It was tried before the browser was taken.
             try? self.parser?.restore(parser)

@@ -34,6 +34,8 @@ package struct SessionSnapshot: Equatable, Sendable {
     package var input: ByteBuffer
     /// `nil` for an event stream.
     package var parser: WebSocketParser.Snapshot?
+    /// What the application knows it by, when it is told of it.
+    package var introducedName: String?
 
     package func encoded() -> ByteBuffer {
         var bytes = ByteBuffer()
@@ -54,6 +56,7 @@ package struct SessionSnapshot: Equatable, Sendable {
         bytes.writeField(self.input)
         bytes.writeField(self.parser != nil)
         self.parser?.write(into: &bytes)
+        bytes.writeField(self.introducedName)
         return bytes
     }
 }
@@ -77,6 +80,7 @@ extension SessionSnapshot {
         self.rate = try bytes.integerField()
         self.input = try bytes.bytesField()
         self.parser = try bytes.boolField() ? try WebSocketParser.Snapshot(reading: &bytes) : nil
+        self.introducedName = try bytes.optionalStringField()
         try bytes.endOfFields()
         guard (self.parser == nil) == (self.wire == .eventStream) else {
             throw SnapshotError("a WebSocket without a parser, or an event stream with one")

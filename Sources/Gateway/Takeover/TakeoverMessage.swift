@@ -19,7 +19,7 @@ package import NIOCore
 /// dies before it, the new one goes on with those whose sockets have come: the dead one delivered nothing after the cut.
 package enum TakeoverMessage: Equatable, Sendable {
     /// What both must speak. Raised when a message or `SessionSnapshot` changes.
-    package static let version: UInt16 = 1
+    package static let version: UInt16 = 2
 
     case hello(version: UInt16)
     /// - Parameter process: the old one's number.

@@ -160,6 +160,59 @@ struct LifecycleBookTests {
         self.expect(["occupied news", "occupied more"])
     }
 
+    private mutating func move(_ node: String, _ time: Int64, _ client: String) {
+        self.read(node, time, .facts([.moved(client)]))
+    }
+
+    @Test mutating func whoMovesToAnotherProcessWasNeverGone() {
+        self.come("a", 0, "1", user: "42")
+        self.come("a", 0, "2", user: "43")
+        self.expect(["connected 1", "online 42", "connected 2", "online 43"])
+        // Either may be the first to say so.
+        self.move("a", 10, "1")
+        self.book = LifecycleBook(checkpoint: self.book.checkpoint) ?? self.book
+        self.come("b", 500, "1", user: "42")
+        self.come("b", 20, "2", user: "43")
+        self.move("a", 30, "2")
+        self.read("a", 40, .gone)
+        self.read("b", 9_000, .tick)
+        self.expect([])
+        #expect(self.book.moves.isEmpty)
+        // It was killed before it could say so.
+        self.come("c", 9_000, "2", user: "43")
+        self.read("b", 9_001, .gone)
+        self.expect(["disconnected 1"])
+        self.go("c", 9_002, "2")
+        self.read("c", 20_000, .tick)
+        self.expect(["disconnected 2", "offline 42", "offline 43"])
+    }
+
+    @Test mutating func whoMovesAndArrivesNowhereIsGone() {
+        self.come("a", 0, "1", user: "42")
+        self.move("a", 10, "1")
+        self.expect(["connected 1", "online 42"])
+        guard let restored = LifecycleBook(checkpoint: self.book.checkpoint) else {
+            Issue.record("no checkpoint: \(self.book.checkpoint)")
+            return
+        }
+        #expect(restored.checkpoint == self.book.checkpoint)
+        self.book = restored
+        // What waits for less time comes before it.
+        self.come("a", 20, "2", user: "43")
+        self.go("a", 30, "2")
+        #expect(self.book.nextEnding == 1_030)
+        self.read("a", 1_030, .tick)
+        self.expect(["connected 2", "online 43", "disconnected 2", "offline 43"])
+        #expect(self.book.nextEnding == 5_010)
+        self.read("a", 5_010, .tick)
+        self.expect(["disconnected 1"])
+        self.read("a", 6_010, .tick)
+        self.expect(["offline 42"])
+        // Late, it counts anew.
+        self.come("b", 7_000, "1", user: "42")
+        self.expect(["connected 1", "online 42"])
+    }
+
     @Test mutating func onlyWhatIsWantedIsTold() {
         self.rules.kinds = [.online, .offline]
         self.rules.linger = 0

@@ -13,7 +13,7 @@ import Testing
             groups: [GroupName(unchecked: "a"), GroupName(unchecked: "b-1")], receiver: receiver, user: "7",
             address: "2001:db8::1", isCounted: true, handshake: nil, silence: 3, beat: 12, awaitsPong: true,
             hasAnswered: false, rate: 1 << 40, input: ByteBuffer(bytes: [0x81]),
-            parser: WebSocketParser(messageLimit: 10).snapshot)
+            parser: WebSocketParser(messageLimit: 10).snapshot, introducedName: "a-1")
     }
 
     private static var receivers: [Receiver] {

@@ -109,7 +109,7 @@ import Testing
             let publisher = Self.numbers(old, to: "news")
             try await NIOThreadPool.singleton.runIfActive {
                 let link = try #require(try TakeoverLink.connect(to: path))
-                try link.send(.hello(version: 1))
+                try link.send(.hello(version: TakeoverMessage.version))
                 while last != .nothing {
                     let (message, descriptor) = try link.receive()
                     if descriptor >= 0 { close(descriptor) }
