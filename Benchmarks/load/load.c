@@ -4,7 +4,8 @@
 ///
 ///     load --port P --pids A,B --mode closed --groups 1 --members 1000 --window 8 --seconds 5
 ///
-/// closed  at most `window` messages of each group are under way; the next is sent when all members have one more.
+/// closed  at most `window` messages of each group are under way; the next is sent when all members have one more, or with
+///         `whole` the next `window` when all members have all of the last.
 /// open    `rate` messages a second, whatever comes back, and the latency of each delivery.
 /// idle    opens the connections as fast as it can and does nothing else: handshakes and memory.
 /// wait    publishes nothing: says "ready", and waits until somebody else's `messages` have reached everybody, or
@@ -38,7 +39,7 @@ enum {
 
 static struct options {
     const char *mode, *label, *subscribe, *publish, *publisher, *protocol;
-    uint32_t port, concurrency, warm, groups, members, window, size, spin, messages, also;
+    uint32_t port, concurrency, warm, groups, members, window, size, spin, messages, also, whole;
     double seconds, warmup, settle, stall, rate;
     struct processes server;
 } options = {
@@ -210,6 +211,7 @@ static void appendCommands(struct endpoint *e) {
 
 static void fillWindow(uint32_t group) {
     struct group *g = &groups[group];
+    if (options.whole && g->completed < g->published) return;
     while (g->published - g->completed < options.window) appendMessage(group);
     flushOut(memberCount + group);
 }
@@ -624,6 +626,7 @@ static void readOption(const char *name, const char *value) {
         {"--size", &options.size, PAYLOAD_LEAST, PAYLOAD_MOST}, {"--concurrency", &options.concurrency, 1, 4096},
         {"--warm", &options.warm, 0, 100000}, {"--spin", &options.spin, 0, 1},
         {"--messages", &options.messages, 1, 10000000}, {"--also", &options.also, 0, 50},
+        {"--whole", &options.whole, 0, 1},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (!strcmp(name, texts[i].name)) return (void)(*texts[i].at = value);

@@ -17,7 +17,8 @@ final class WorkerBridge: InboxListener, @unchecked Sendable {
     private let layer: any ChannelLayer
     private let loop: any EventLoop
     private let path: String
-    private weak var session: Session?
+    /// Until the connection ends.
+    private var session: Session?
     private var inbox: (any Inbox)?
     private var order: Int64 = 0
 

@@ -10,7 +10,8 @@ final class ClientSession {
     let endpoint: ClientEndpoint
     let transport: ClientTransport
     var codec: ClientCodec { self.transport.form.codec }
-    weak var session: Session?
+    /// Until the connection ends.
+    private(set) var session: Session?
     var machine: ClientProtocol
 
     /// The frame that is being read, what is left of it, and those behind it.
@@ -121,7 +122,8 @@ final class ClientSession {
         // What is left of it waits for an answer: what it will ask can go along.
         if self.machine.isBusy, let rest = self.frames.last { self.foresee(rest) }
         // What waits while a command is under way is bounded: only a flood is more than a few frames.
-        let limit = (self.session?.context.configuration.session.messageLimit ?? 0) * 4
+        guard let session = self.session else { return }
+        let limit = session.context.configuration.session.messageLimit * 4
         if self.waitingBytes > limit || self.frames.count > Self.frameLimit { self.end(.tooManyRequests) }
     }
 
@@ -202,6 +204,7 @@ final class ClientSession {
     func ended() {
         if !self.secret.isEmpty { self.session?.context.emulated.remove(self.secret) }
         for action in self.machine.ended() { self.tellLayer(action) }
+        self.session = nil
     }
 
     // MARK: What the machine says

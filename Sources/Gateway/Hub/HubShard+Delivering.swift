@@ -19,15 +19,11 @@ extension HubShard {
                     self.queued.append(list)
                 }
                 if let key = delivery.key {
-                    let yielding = list.yielding(key)
-                    for session in list.shared where session.stage(bytes, yielding: yielding) {
-                        self.staged.append(session)
-                    }
+                    self.stage(bytes, with: list.shared, yielding: list.yielding(key))
                 } else {
-                    let patched = delivery.patch ?? bytes
-                    for session in list.shared where session.stage(patched) { self.staged.append(session) }
+                    self.stage(delivery.patch ?? bytes, with: list.shared)
                 }
-                for session in list.fresh where session.stage(bytes) { self.staged.append(session) }
+                self.stage(bytes, with: list.fresh)
                 if delivery.isBase { list.endFreshness() }
                 if delivery.offset > 0 { list.lastOffset = delivery.offset }
                 if !list.joining.isEmpty { self.hold(bytes, delivery.offset, list) }
@@ -45,6 +41,19 @@ extension HubShard {
         }
         self.arrived.removeAll(keepingCapacity: true)
         if !self.isRunning { self.run() }
+    }
+
+    /// Keeps a frame for the end of the loop turn with followers that may follow other groups, too.
+    private func stage(
+        _ frame: ByteBuffer, with sessions: ContiguousArray<Session>, yielding: OutboundQueue.Yielding = .never
+    ) {
+        guard !sessions.isEmpty else { return }
+        var staging = FrameStaging(frame)
+        for session in sessions {
+            if yielding != .never, session.queues(frame, yielding: yielding) { continue }
+            if session.staged == nil { self.staged.append(session) }
+            staging.add(to: &session.staged)
+        }
     }
 
     /// Keeps what arrives for those who still have to hear what was before, or sends it to who has.

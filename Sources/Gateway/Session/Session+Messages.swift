@@ -27,7 +27,7 @@ extension Session {
         let loop = self.shard.eventLoop
         self.questions += 1
         self.context.ask(AskRequest(message, to: target, for: handshake), loop).hop(to: loop).assumeIsolated()
-            .whenComplete { [weak self] result in self?.answered(result) }
+            .whenComplete { self.answered($0) }
     }
 
     private func answered(_ result: Result<AskAnswer, any Error>) {
