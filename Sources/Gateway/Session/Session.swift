@@ -39,7 +39,6 @@ final class Session: WheelEntry {
     var registryIndex = -1
     var memberships: [Membership] = []
 
-    // Not private: `Session+Takeover` says where a session stands, and goes on there.
     var parser: WebSocketParser?
     var input = ByteBuffer()
     var meter = RateMeter()
@@ -79,7 +78,7 @@ final class Session: WheelEntry {
 
     var form: Form { Form(ruleSet: self.info.route.ruleSet, wire: self.info.wire) }
     var groups: [GroupName] { self.info.plan.groups }
-    private var settings: SessionSettings { self.context.configuration.session }
+    var settings: SessionSettings { self.context.configuration.session }
 
     /// The opening answer is about to be written: from now on the session hears its groups.
     func begin() {
@@ -140,6 +139,16 @@ final class Session: WheelEntry {
         self.send(run.bytes)
     }
 
+    /// The layer was away for a while, and the route may want its browsers to know.
+    func tellGap() {
+        self.client?.tellGap()
+        switch self.info.route.configuration.gap {
+        case .ignore: break
+        case .close: self.sendAway(.serviceRestart, reason: "gap")
+        case .send(let json): self.say(.text(json.bytes))
+        }
+    }
+
     /// The gateway stops.
     func shutDown() {
         if let client { client.end(.shutdown) } else { self.sendAway(.serviceRestart, reason: "restart") }
@@ -153,7 +162,7 @@ final class Session: WheelEntry {
         self.close(code, reason: reason)
     }
 
-    private func perform(_ action: OutboundQueue.Action) {
+    func perform(_ action: OutboundQueue.Action) {
         switch action {
         case .none: break
         case .dropped(let count): self.context.metrics.slowDrops.increment(by: count)
@@ -192,153 +201,9 @@ final class Session: WheelEntry {
         if self.closesWhenDrained, self.queue.waitingBytes == 0 { self.finishOutput() }
     }
 
-    // MARK: From the browser
-
-    func receive(_ bytes: inout ByteBuffer) {
-        self.hasAnswered = true
-        guard self.phase == .open, self.parser != nil else { return }
-        if self.input.readableBytes == 0 {
-            self.input = bytes
-        } else {
-            self.input.writeBuffer(&bytes)
-        }
-        do {
-            while self.phase == .open, let event = try self.parser?.next(&self.input) { self.handle(event) }
-        } catch {
-            self.context.broken(self, error)
-            self.close(error.code, reason: error.reason)
-        }
-        if self.input.readableBytes == 0 || self.phase != .open { self.input = ByteBuffer() }
-    }
-
-    private func handle(_ event: WebSocketParser.Event) {
-        switch event {
-        case .text(let payload): self.handleMessage(.text(payload))
-        case .binary(let payload): self.handleMessage(.binary(payload))
-        case .ping(let payload):
-            guard self.isWithinRate() else { return }
-            var pong = ByteBuffer()
-            pong.writeWebSocketFrame(.pong, payload: payload)
-            self.send(pong)
-        // Nobody needs many, and a flood of them is work.
-        case .pong: _ = self.isWithinRate()
-        case .close(let code, _):
-            // The handshake's end: the same code back, then the connection goes (RFC 6455 section 5.5.1).
-            self.close(code, reason: "", isAnswer: true)
-        }
-    }
-
-    private func handleMessage(_ message: BrowserMessage) {
-        if let client {
-            // Whose rate is that of commands, of which a message has several.
-            self.spoken = self.shard.now
-            client.received(message)
-            return
-        }
-        guard self.isWithinRate() else { return }
-        self.spoken = self.shard.now
-        self.take(message)
-    }
-
-    /// The browser said something by a way of its own.
-    func hasHeard() {
-        self.hasAnswered = true
-        self.spoken = self.shard.now
-    }
-
-    func isWithinRate() -> Bool {
-        if self.meter.take(at: .now(), limit: self.settings.messageRate) { return true }
-        if let client {
-            client.end(.tooManyRequests)
-            return false
-        }
-        self.context.tooFast(self)
-        self.close(.policyViolation, reason: "too many messages")
-        return false
-    }
-
-    // MARK: Time
-
-    /// The wheel says so: the browser is idle for too long, a ping is due or its answer overdue, or the close took too
-    /// long.
-    func timeIsUp() {
-        guard self.phase == .open else {
-            self.drop()
-            return
-        }
-        if self.idleRemaining.map({ $0 <= 0 }) == true {
-            self.close(.normal, reason: "idle")
-        } else if let deadline = self.client?.deadline, deadline <= self.shard.now {
-            self.client?.timePassed()
-            if self.isOpen { self.wait(max(self.beat - self.shard.now, 1)) }
-        } else if self.shard.now < self.beat {
-            self.wait(self.beat - self.shard.now)
-        } else if self.client?.isConnected == false {
-            self.client?.end(.stale)
-        } else if self.form.wire == .eventStream {
-            self.keepAlive(ByteBuffer(string: ":\n\n"))
-            self.wait(self.settings.pingInterval)
-        } else if !self.awaitsPong {
-            self.awaitsPong = true
-            self.hasAnswered = false
-            self.keepAlive(self.client?.ping() ?? Self.ping)
-            if self.client?.hasPongs == false {
-                self.awaitsPong = false
-                self.wait(self.settings.pingInterval)
-            } else {
-                self.wait(self.settings.pongTimeout)
-            }
-        } else if !self.hasAnswered {
-            self.close(.noPong, reason: "no pong")
-        } else {
-            self.awaitsPong = false
-            self.wait(self.settings.pingInterval - self.settings.pongTimeout)
-        }
-    }
-
-    /// Wakes the session after so many seconds for the next beat (a ping, a comment, the end of a wait for a pong), or
-    /// before that when it will have been idle for too long.
-    func wait(_ seconds: Int) {
-        self.beat = self.shard.now + seconds
-        let expiry = self.client?.deadline.map { $0 - self.shard.now }
-        self.shard.wheel.set(self, after: min(seconds, self.idleRemaining ?? seconds, expiry ?? seconds))
-    }
-
-    /// The client's deadline is another one.
-    func deadlineMoved() {
-        guard self.phase == .open else { return }
-        self.wait(max(self.beat - self.shard.now, 1))
-    }
-
-    private static let ping: ByteBuffer = {
-        var ping = ByteBuffer()
-        ping.writeWebSocketFrame(.ping, payload: ByteBuffer())
-        return ping
-    }()
-
-    /// Seconds until it counts as idle; `nil` when it never does.
-    private var idleRemaining: Int? {
-        let limit = self.settings.idleTimeout
-        return limit > 0 ? self.spoken + limit - self.shard.now : nil
-    }
-
-    private func keepAlive(_ bytes: ByteBuffer) {
-        self.perform(self.queue.offer(bytes, limit: self.settings.sendQueueLimit))
-    }
-
-    /// The layer was away for a while, and the route may want its browsers to know.
-    func tellGap() {
-        self.client?.tellGap()
-        switch self.info.route.configuration.gap {
-        case .ignore: break
-        case .close: self.sendAway(.serviceRestart, reason: "gap")
-        case .send(let json): self.say(.text(json.bytes))
-        }
-    }
-
     // MARK: The end
 
-    private func close(_ code: CloseCode, reason: String, isAnswer: Bool = false) {
+    func close(_ code: CloseCode, reason: String, isAnswer: Bool = false) {
         guard self.phase == .open else { return }
         self.phase = .closing
         var last = self.client?.farewell(code, reason: reason) ?? ByteBuffer()
@@ -369,7 +234,7 @@ final class Session: WheelEntry {
     }
 
     /// The connection ends now.
-    private func drop() {
+    func drop() {
         guard self.phase != .closed else { return }
         self.connectionEnded()
         self.socket.context.close(promise: nil)

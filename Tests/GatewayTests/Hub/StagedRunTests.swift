@@ -91,7 +91,8 @@ import Testing
         var desk = Desk(12)
         for number in 0..<500 {
             // Some sets come again and again, as those of groups do; others never.
-            let mask = Bool.random(using: &random) ? [0b1111, 0b1100_1111, 0xFFF][number % 3] : Int(random.next() & 0xFFF)
+            let often = [0b1111, 0b1100_1111, 0xFFF][number % 3]
+            let mask = Bool.random(using: &random) ? often : Int(random.next() & 0xFFF)
             desk.stage("<\(number)>", with: (0..<12).filter { mask >> $0 & 1 == 1 })
             if number % 7 == 0 { _ = desk.flush(Int.random(in: 0..<12, using: &random)) }
         }
