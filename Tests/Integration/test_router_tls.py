@@ -18,7 +18,8 @@ import json
 
 def application(environ, start_response):
     open(__file__ + ".begun", "w").close()
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)).decode()
+    length = environ.get("CONTENT_LENGTH")
+    body = environ["wsgi.input"].read(*([int(length)] if length else [])).decode()
     seen = {name: value for name, value in environ.items() if isinstance(value, str)}
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps({"environ": seen, "body": body}).encode()]
@@ -109,11 +110,12 @@ def test_new_certificates_are_taken_without_dropping_anybody(servers):
     assert site.curl("/")[0] == 200
     new = Authority(site.folder, "new")
     new.issue("example.org", ["example.org"])
-    # A request that is under way the whole time.
+    # A request that is under way the whole time. Without a length: curl 7.88 waits for the connection's end when the answer
+    # ends before it has read the end of what it uploads.
     running = subprocess.Popen(
         [needed("curl", "curl"), "--silent", "--cacert", site.authority.file, "--resolve",
-         f"intern.example.org:{site.port}:127.0.0.1", "-T", "-", "-H", "Content-Length: 6",
-         f"https://intern.example.org:{site.port}/"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+         f"intern.example.org:{site.port}:127.0.0.1", "-T", "-", f"https://intern.example.org:{site.port}/"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         running.stdin.write("abc")
         running.stdin.flush()
@@ -153,7 +155,7 @@ def test_a_stopping_router_finishes_what_runs_in_http2(servers):
     site = Site(servers)
     running = subprocess.Popen(
         [needed("curl", "curl"), "--silent", "--http2", "--cacert", site.authority.file, "--resolve",
-         f"example.org:{site.port}:127.0.0.1", "-T", "-", "-H", "Content-Length: 6", f"https://example.org:{site.port}/"],
+         f"example.org:{site.port}:127.0.0.1", "-T", "-", f"https://example.org:{site.port}/"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         running.stdin.write("abc")
