@@ -13,10 +13,11 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
     private enum Phase {
         /// In the pool: nothing may come.
         case idle
-        /// An answer is wanted, or comes.
-        case answer
-        case closed
+        case head, body, tunnel, closed
     }
+
+    /// Interim answers to one request; more are a fault of the upstream.
+    private static let interimLimit = 16
 
     private let pool: UpstreamPool
     let lane: UpstreamLane
@@ -27,8 +28,16 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
     private var phase = Phase.idle
     private var exchange: (any UpstreamExchange)?
     private var inbound = ByteBuffer()
-    private var answer: UpstreamAnswerReader
+    private var parser: ResponseHeadParser
+    private var decoder = BodyDecoder(framing: .none, limit: nil)
+    private let speaksFastCGI: Bool
+    /// For an upstream that speaks FastCGI, from a request's start on; `nil` for all others.
+    private var fastCGI: FastCGIAnswer?
+    private var method = ""
     private var requestIsComplete = false
+    private var answerKeepsAlive = false
+    private var answerHasBegun = false
+    private var interims = 0
     private var uses = 0
     private var readsAreHeld = false
     private var readIsWanted = false
@@ -43,7 +52,8 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
         self.pool = pool
         self.lane = lane
         self.configuration = configuration
-        self.answer = UpstreamAnswerReader(speaksFastCGI: pool.speaksFastCGI, configuration: configuration)
+        self.speaksFastCGI = pool.speaksFastCGI
+        self.parser = ResponseHeadParser(limits: configuration.headLimits)
     }
 
     package var address: UpstreamAddress { self.lane.server.address }
@@ -61,9 +71,12 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
     ///   - isComplete: nothing will follow.
     package func start(_ bytes: ByteBuffer, method: String, isComplete: Bool) {
         guard self.phase == .idle, self.exchange != nil, let writer = self.writer else { return }
-        self.phase = .answer
-        self.answer.begin(method: method)
+        self.phase = .head
+        self.method = method
         self.requestIsComplete = isComplete
+        if self.speaksFastCGI {
+            self.fastCGI = FastCGIAnswer(method: method, limits: self.configuration.headLimits)
+        }
         self.setDeadlineForAnswer()
         writer.send(bytes)
     }
@@ -93,9 +106,7 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
     package func releaseReads() {
         guard self.readsAreHeld else { return }
         self.readsAreHeld = false
-        if self.phase == .answer, self.answer.stage == .body {
-            self.deadline = self.pool.watch.deadline(in: self.configuration.idleTime)
-        }
+        if self.phase == .body { self.deadline = self.pool.watch.deadline(in: self.configuration.idleTime) }
         if self.readIsWanted {
             self.readIsWanted = false
             self.context?.read()
@@ -137,6 +148,9 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
         self.exchange = exchange
         self.isCounted = true
         self.lane.server.began()
+        self.answerHasBegun = false
+        self.answerKeepsAlive = false
+        self.interims = 0
         self.uses &+= 1
         self.deadline = .distantFuture
         return true
@@ -178,7 +192,7 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
         } else {
             self.inbound.writeBuffer(&bytes)
         }
-        if self.isWaiting, self.answer.hasBegun || self.requestIsComplete {
+        if self.phase == .body || self.phase == .head, self.answerHasBegun || self.requestIsComplete {
             self.deadline = self.pool.watch.deadline(in: self.configuration.idleTime)
         }
         self.process()
@@ -196,7 +210,7 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
         let isWritable = context.channel.isWritable
-        if !self.requestIsComplete, self.isWaiting {
+        if !self.requestIsComplete, self.phase == .head || self.phase == .body {
             // While a request is being sent, only a standstill counts against the upstream.
             self.deadline =
                 isWritable ? .distantFuture : self.pool.watch.deadline(in: self.configuration.idleTime)
@@ -232,42 +246,106 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
     package func deadlinePassed() {
         switch self.phase {
         case .idle: self.close()
-        case .answer where self.isWaiting:
-            let what = self.answer.hasBegun ? "the answer stopped coming" : "no answer came in time"
+        case .head, .body:
+            let what = self.answerHasBegun ? "the answer stopped coming" : "no answer came in time"
             self.fail(.timedOut, what)
-        case .answer, .closed: self.deadline = .distantFuture
+        case .tunnel, .closed: self.deadline = .distantFuture
         }
     }
 
     // MARK: The answer
 
-    /// Whether an answer, or the rest of one, is to come; a tunnel has no such end.
-    private var isWaiting: Bool { self.phase == .answer && self.answer.stage != .tunnel }
-
     private func process() {
-        while self.phase == .answer, let part = self.answer.next(&self.inbound) { self.deliver(part) }
-        // Nobody asked: an upstream that says 408 before it closes, or one that is out of step. Never an answer.
-        if self.phase == .idle, self.inbound.readableBytes > 0 { self.failOrClose() }
+        do throws(HTTP1Error) {
+            while try self.processOne() {}
+        } catch {
+            self.fail(.badAnswer, error.message)
+        }
     }
 
-    private func deliver(_ part: UpstreamAnswerReader.Part) {
+    /// One step; `false` when more bytes are needed or nothing more is to be done.
+    private func processOne() throws(HTTP1Error) -> Bool {
+        switch self.phase {
+        case .idle:
+            // Nobody asked: an upstream that says 408 before it closes, or one that is out of step. Never an answer.
+            if self.inbound.readableBytes > 0 { self.failOrClose() }
+            return false
+        case .head where self.speaksFastCGI, .body where self.speaksFastCGI: return try self.processRecord()
+        case .head:
+            guard self.inbound.readableBytes > 0 else { return false }
+            self.answerHasBegun = true
+            guard let head = try self.parser.parse(&self.inbound) else { return false }
+            try self.received(head)
+            return true
+        case .body:
+            guard let part = try self.decoder.next(&self.inbound) else { return false }
+            self.received(part)
+            return true
+        case .tunnel:
+            guard self.inbound.readableBytes > 0 else { return false }
+            let bytes = self.inbound
+            self.inbound = ByteBuffer()
+            self.deliveredInBatch = true
+            self.exchange?.upstreamBody(bytes)
+            return true
+        case .closed: return false
+        }
+    }
+
+    /// One step of an answer in FastCGI.
+    private func processRecord() throws(HTTP1Error) -> Bool {
+        guard let part = try self.fastCGI?.next(&self.inbound) else { return false }
         switch part {
         case .head(let head, let framing):
             self.deliveredInBatch = true
-            switch self.answer.stage {
-            case .head: break
-            case .body: self.lane.server.answered()
-            case .tunnel: self.deadline = .distantFuture
-            }
+            self.answerHasBegun = true
+            self.answerKeepsAlive = self.configuration.fastCGI.keepsConnections
+            self.lane.server.answered()
+            self.phase = .body
             self.exchange?.upstreamHead(head, framing: framing)
         case .body(let bytes):
             self.deliveredInBatch = true
             self.exchange?.upstreamBody(bytes)
         case .error(let bytes): self.lane.server.said(bytes)
-        case .end(let trailers):
+        case .end(let end):
             self.deliveredInBatch = true
-            self.answerEnded(trailers)
-        case .failed(let code, let what): self.fail(code, what)
+            switch end.outcome {
+            case 0: self.answerEnded(HeaderFields())
+            case 2: self.fail(.overloaded, "the application says that it is overloaded")
+            default: self.fail(.badAnswer, "the application takes no such request (\(end.outcome))")
+            }
+        }
+        return true
+    }
+
+    private func received(_ head: ResponseHead) throws(HTTP1Error) {
+        self.deliveredInBatch = true
+        let framing = try head.framing(requestMethod: self.method)
+        switch head.status {
+        case 101:
+            self.phase = .tunnel
+            self.deadline = .distantFuture
+        case 100..<200:
+            self.interims += 1
+            guard self.interims <= Self.interimLimit else {
+                self.fail(.badAnswer, "more than \(Self.interimLimit) interim answers")
+                return
+            }
+        default:
+            self.lane.server.answered()
+            self.answerKeepsAlive = head.keepAlive
+            if case .untilClose = framing { self.answerKeepsAlive = false }
+            self.decoder = BodyDecoder(framing: framing, limit: nil)
+            self.phase = .body
+        }
+        self.exchange?.upstreamHead(head, framing: framing)
+    }
+
+    private func received(_ part: BodyPart) {
+        self.deliveredInBatch = true
+        switch part {
+        case .bytes(let bytes): self.exchange?.upstreamBody(bytes)
+        case .end(let trailers): self.answerEnded(trailers)
         }
     }
 
@@ -276,7 +354,9 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
         self.exchange = nil
         self.settle()
         // First back to the pool, so that the next request of the same browser can have it.
-        if self.answer.allowsAnother, self.requestIsComplete, self.inbound.readableBytes == 0 {
+        if self.answerKeepsAlive, self.requestIsComplete, self.inbound.readableBytes == 0,
+            !self.speaksFastCGI || self.fastCGI?.isBetweenRecords == true
+        {
             self.phase = .idle
             self.releaseReads()
             self.pool.keep(self)
@@ -291,22 +371,25 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
     private func inputEnded(_ why: String) {
         switch self.phase {
         case .idle: self.failOrClose()
-        case .answer: self.answerInputEnded(why)
-        case .closed: break
-        }
-    }
-
-    private func answerInputEnded(_ why: String) {
-        switch self.answer.stage {
-        case .head where self.answer.hasBegun: self.fail(.closedInAnswer, "\(why) in the answer's head")
-        case .head: self.fail(.closedBeforeAnswer, "\(why) before an answer")
-        case .body:
-            if let end = self.answer.finish() {
-                self.deliver(end)
+        case .head:
+            if self.answerHasBegun {
+                self.fail(.closedInAnswer, "\(why) in the answer's head")
             } else {
+                self.fail(.closedBeforeAnswer, "\(why) before an answer")
+            }
+        case .body where self.speaksFastCGI: self.fail(.closedInAnswer, "\(why) in the answer's body")
+        case .body:
+            do throws(HTTP1Error) {
+                guard let part = try self.decoder.finish() else {
+                    self.fail(.closedInAnswer, "\(why) in the answer's body")
+                    return
+                }
+                self.received(part)
+            } catch {
                 self.fail(.closedInAnswer, "\(why) in the answer's body")
             }
         case .tunnel: self.exchange?.upstreamTunnelEnded()
+        case .closed: break
         }
     }
 
@@ -316,8 +399,8 @@ package final class UpstreamConnection: ChannelDuplexHandler, Watched {
     }
 
     private func setDeadlineForAnswer() {
-        guard self.requestIsComplete, self.isWaiting else { return }
-        let limit = self.answer.hasBegun ? self.configuration.idleTime : self.configuration.firstByteTime
+        guard self.requestIsComplete, self.phase == .head || self.phase == .body else { return }
+        let limit = self.answerHasBegun ? self.configuration.idleTime : self.configuration.firstByteTime
         self.deadline = self.pool.watch.deadline(in: limit)
     }
 
