@@ -131,9 +131,8 @@ final class ProxyShard {
 
     /// How long a connection waits for its next request.
     var quietTime: TimeAmount {
-        let configuration = self.configuration
-        return self.isDraining
-            ? min(configuration.keepAliveTime, configuration.lastMoment) : configuration.keepAliveTime
+        guard self.isDraining else { return self.configuration.keepAliveTime }
+        return min(self.configuration.keepAliveTime, self.configuration.lastMoment)
     }
 
     /// Closes idle connections; the others close with the end of their request.
