@@ -136,6 +136,7 @@ public final class WorkerServer: Sendable {
     public func run(drainTime: TimeAmount = .seconds(20)) async throws {
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         try await self.start()
+        // A task of its own: a group would wait for it, and it may wait for ever. It is cancelled with this call.
         let watch = Task { await self.endProcessWhenWornOut() }
         defer { watch.cancel() }
         for await _ in signals { break }

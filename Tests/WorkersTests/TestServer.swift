@@ -29,6 +29,15 @@ func withServer(
     }
 }
 
+/// A listening socket on a free port, as supervisord hands one down. Whoever asked for it closes it.
+func inheritedListener() throws -> CInt {
+    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let anyPort = try SocketAddress(ipAddress: "127.0.0.1", port: 0)
+    try #require(anyPort.withSockAddr { bind(listener, $0, socklen_t($1)) } == 0)
+    try #require(listen(listener, 64) == 0)
+    return listener
+}
+
 struct TestServer {
     let server: WorkerServer
 

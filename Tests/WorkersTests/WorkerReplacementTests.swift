@@ -37,11 +37,8 @@ struct WorkerReplacementTests {
     }
 
     @Test func noRequestIsLost() async throws {
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let listener = try inheritedListener()
         defer { close(listener) }
-        let anyPort = try SocketAddress(ipAddress: "127.0.0.1", port: 0)
-        try #require(anyPort.withSockAddr { bind(listener, $0, socklen_t($1)) } == 0)
-        try #require(listen(listener, 64) == 0)
         var configuration = WorkersConfiguration()
         configuration.listen = .descriptor(listener)
         configuration.threads = 2

@@ -412,11 +412,8 @@ struct WorkerServerTests {
     }
 
     @Test func anInheritedSocketIsServed() async throws {
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let listener = try inheritedListener()
         defer { close(listener) }
-        let address = try SocketAddress(ipAddress: "127.0.0.1", port: 0)
-        try #require(address.withSockAddr { bind(listener, $0, socklen_t($1)) } == 0)
-        try #require(listen(listener, 8) == 0)
         try await withServer(self.echo, { $0.listen = .descriptor(listener) }) { server in
             let answer = try await server.get("/x")
             #expect(answer.body == "GET /x ")

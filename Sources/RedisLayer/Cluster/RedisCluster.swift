@@ -323,7 +323,7 @@ final class RedisCluster: RedisPubSubTransport {
         self.movePlaces()
         for node in unused {
             self.gaps.end(node.number)
-            // Nobody waits for it.
+            // No child of anything: this is no asynchronous call, and nothing depends on when the connections have closed.
             Task {
                 // Closing fails what it still owes, so that what is held behind that goes on.
                 await node.publisher.close()
