@@ -222,7 +222,9 @@ struct DoormanRounds: ~Copyable {
         case .handedOver: self.metrics.handedOff.increment()
         case .waits:
             self.metrics.handoffWaits.increment()
-            self.log.log(.info, "No gateway has room, so connections wait")
+            self.log.log(
+                .info,
+                "No gateway has room, so connections wait: one stands still or has too much to do, or more are needed")
         case .refused: self.notTaken(visitor)
         }
     }
