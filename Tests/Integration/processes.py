@@ -123,6 +123,8 @@ class Process:
     def freeze(self):
         """It keeps its sockets and does nothing, as a machine that swaps or a broker behind a dead link."""
         os.killpg(self.child.pid, signal.SIGSTOP)
+        # kill(2) comes back when one thread was told; until that one has its turn, the others go on and may answer.
+        wait_for(lambda: not runs(self.child.pid), f"every thread of {self.name} stands still")
 
     def thaw(self):
         os.killpg(self.child.pid, signal.SIGCONT)
@@ -163,6 +165,16 @@ def descendants(pid):
     for child in found:
         found += children.get(child, [])
     return found
+
+
+def runs(group):
+    """Whether a thread of a process group is neither stopped nor dead."""
+    for stat in pathlib.Path("/proc").glob("[0-9]*/task/[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, of_group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(of_group) == group and state not in "TtZX":
+                return True
+    return False
 
 
 def adopt_orphans():

@@ -141,13 +141,20 @@ public final class RabbitMQProcess: Sendable {
     }
 
     /// It keeps its sockets and does nothing.
-    public func freeze() throws { try self.signal(SIGSTOP) }
-    public func thaw() throws { try self.signal(SIGCONT) }
+    public func freeze() throws { try suspend(-self.group()) }
 
-    private func signal(_ number: CInt) throws {
-        let group = try String(contentsOfFile: "\(self.folder)/group", encoding: .utf8)
-        guard let group = pid_t(group.trimmingCharacters(in: .whitespacesAndNewlines)), killpg(group, number) == 0
-        else { throw RabbitMQProcessError("cannot send signal \(number) to \(group)") }
+    public func thaw() throws {
+        let group = try self.group()
+        guard killpg(group, SIGCONT) == 0 else { throw RabbitMQProcessError("group \(group) cannot be told to go on") }
+    }
+
+    /// The process group of the node, without what watches it.
+    private func group() throws -> pid_t {
+        let text = try String(contentsOfFile: "\(self.folder)/group", encoding: .utf8)
+        guard let group = pid_t(text.trimmingCharacters(in: .whitespacesAndNewlines)) else {
+            throw RabbitMQProcessError("\(self.folder)/group is no number: \(text)")
+        }
+        return group
     }
 
     /// `rabbitmqctl` for this node: what it prints.

@@ -118,7 +118,7 @@ import Testing
         try await withRedis { server in
             try await withClient(server.endpoint, { $0.timeLimit = .milliseconds(300) }) { client in
                 try await client.run("SET", "key", "0")
-                server.pause()
+                try server.pause()
                 async let first = client.failure("INCR", "key")
                 async let second = client.failure("INCR", "key")
                 #expect(await [first, second].compactMap(\.self?.code) == [.timedOut, .timedOut])
@@ -179,7 +179,7 @@ import Testing
         try await withRedis { server in
             try await withClient(server.endpoint, { $0.maximumCommands = 100 }) { client in
                 try await client.run("PING")
-                server.pause()
+                try server.pause()
                 let refused = Mutex<[RedisError]>([])
                 let done = Mutex(0)
                 for _ in 0..<150 {
@@ -205,7 +205,7 @@ import Testing
         try await withRedis { server in
             let client = TestClient(server.endpoint)
             try await client.run("PING")
-            server.pause()
+            try server.pause()
             async let waiting = client.failure("INCR", "key")
             await Task.yield()
             await client.client.close()

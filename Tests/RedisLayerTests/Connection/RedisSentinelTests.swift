@@ -16,7 +16,7 @@ import Testing
             #expect(try await client.run("CONFIG", "GET", "port").array?.last?.text == "\(master.port)")
             try await replica.waitUntil(["GET", "key"]) { $0.contains("before") }
             // The master falls silent; the sentinel promotes the replica.
-            master.pause()
+            try master.pause()
             let writing = Task { await client.failure("SET", "key", "silent") }
             try await servers.promotion()
             let promoted = ContinuousClock.now

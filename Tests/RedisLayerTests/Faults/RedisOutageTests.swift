@@ -81,7 +81,8 @@ import Testing
             try await withSites([server.endpoint], options: options) { sites in
                 try await expectResumption { round in
                     try await outage(
-                        round, of: sites, lasting: .seconds(10), begin: { server.pause() }, end: { server.resume() })
+                        round, of: sites, lasting: .seconds(10),
+                        begin: { try server.pause() }, end: { server.resume() })
                 }
                 for site in sites {
                     // Redis may still carry out what it was sent before; nobody sends it again.
@@ -144,7 +145,7 @@ import Testing
 /// - Parameter round: how many there were, with this one.
 /// - Returns: the time from its end until messages came through again.
 private func outage(
-    _ round: Int, of sites: [FaultSite], lasting time: Duration, begin: () -> Void, end: () async throws -> Void
+    _ round: Int, of sites: [FaultSite], lasting time: Duration, begin: () throws -> Void, end: () async throws -> Void
 ) async throws -> Duration {
     let first = round * 10_000
     for site in sites {
@@ -152,7 +153,7 @@ private func outage(
         site.submit(first..<first + 100)
         try await site.heard.arrivals(before + 100)
     }
-    begin()
+    try begin()
     for site in sites { site.submit(first + 100..<first + 200) }
     try await Task.sleep(for: time)
     for site in sites {

@@ -178,12 +178,12 @@ public final class RedisServerProcess: Sendable {
     deinit { self.stop() }
 
     /// Stops its process in the middle of whatever it does (`SIGSTOP`): connections stay open, nothing is answered.
-    public func pause() { self.signal(SIGSTOP) }
+    public func pause() throws {
+        if let server = self.running.withLock({ $0?.server }) { try suspend(server) }
+    }
 
-    public func resume() { self.signal(SIGCONT) }
-
-    private func signal(_ signal: Int32) {
-        if let server = self.running.withLock({ $0?.server }) { _ = Glibc.kill(server, signal) }
+    public func resume() {
+        if let server = self.running.withLock({ $0?.server }) { _ = Glibc.kill(server, SIGCONT) }
     }
 
     // MARK: Commands
