@@ -11,9 +11,14 @@ import Testing
 
 /// A gateway's end of the hand-off: a SEQPACKET socket, and a thread that answers on each socket it gets.
 private final class FakeGateway: Sendable {
+    /// Each descriptor is closed by the thread that waits at it, and by nobody else: its number may be another's at once.
+    private final class Life: Sendable {
+        let state = Mutex((line: CInt(-1), isOver: false))
+    }
+
     private let folder: TestFolder
     private let listener: CInt
-    private let line = Mutex<CInt>(-1)
+    private let life = Life()
     private let goesOn = DispatchSemaphore(value: 0)
 
     /// - Parameters:
@@ -30,17 +35,23 @@ private final class FakeGateway: Sendable {
             throw Socket.Failure(description: "bind: \(String(cString: strerror(errno)))")
         }
         if !stands { self.goOn() }
-        Thread.detachNewThread { [weak self, goesOn] in
-            while true {
-                let line = accept(listener, nil, nil)
-                guard line >= 0 else { return }
-                self?.line.withLock { $0 = line }
+        Thread.detachNewThread { [life, goesOn] in
+            while case let line = accept(listener, nil, nil), line >= 0 {
+                life.state.withLock { state in
+                    state.line = line
+                    if state.isOver { shutdown(line, CInt(SHUT_RDWR)) }
+                }
                 Thread.detachNewThread {
                     goesOn.wait()
                     goesOn.signal()
-                    Self.serve(line, name: name)
+                    if !life.state.withLock({ $0.isOver }) { Self.serve(line, name: name) }
+                    life.state.withLock { state in
+                        if state.line == line { state.line = -1 }
+                        close(line)
+                    }
                 }
             }
+            close(listener)
         }
     }
 
@@ -61,10 +72,12 @@ private final class FakeGateway: Sendable {
 
     /// Says how many connections it has, once a router is on the line.
     func report(_ connections: UInt8) throws {
+        let packet = [1] + [UInt8](repeating: 0, count: 7) + [connections]
         for _ in 0..<10_000 {
-            let line = self.line.withLock { $0 }
-            let packet = [1] + [UInt8](repeating: 0, count: 7) + [connections]
-            if line >= 0, send(line, packet, packet.count, CInt(MSG_NOSIGNAL)) == packet.count { return }
+            let isSent = self.life.state.withLock { state in
+                state.line >= 0 && send(state.line, packet, packet.count, CInt(MSG_NOSIGNAL)) == packet.count
+            }
+            if isSent { return }
             usleep(1_000)
         }
         throw Socket.Failure(description: "no router came")
@@ -74,18 +87,18 @@ private final class FakeGateway: Sendable {
 
     /// As a killed process: both the listening socket and the router's line end.
     func die() {
-        shutdown(self.listener, CInt(SHUT_RDWR))
-        close(self.listener)
-        self.line.withLock { line in
-            if line >= 0 {
-                shutdown(line, CInt(SHUT_RDWR))
-                close(line)
-            }
-            line = -1
+        self.life.state.withLock { state in
+            guard !state.isOver else { return }
+            state.isOver = true
+            shutdown(self.listener, CInt(SHUT_RDWR))
+            if state.line >= 0 { shutdown(state.line, CInt(SHUT_RDWR)) }
         }
     }
 
-    deinit { self.goOn() }
+    deinit {
+        self.die()
+        self.goOn()
+    }
 
     var endpoint: GatewayEndpoint { GatewayEndpoint(address: .unix(path: self.folder.file("gateway.sock"))) }
 }

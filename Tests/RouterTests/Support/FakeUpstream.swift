@@ -20,7 +20,12 @@ final class FakeUpstream: Sendable {
         Thread.detachNewThread { [weak self] in
             while true {
                 let descriptor = accept(listener, nil, nil)
-                guard descriptor >= 0 else { return }
+                guard descriptor >= 0 else {
+                    if errno == EINVAL { break }
+                    // No descriptor is left, or the visitor is gone already.
+                    usleep(1_000)
+                    continue
+                }
                 let number = self?.accepted.withLock { count in
                     defer { count += 1 }
                     return count
@@ -28,13 +33,13 @@ final class FakeUpstream: Sendable {
                 let socket = Socket(adopting: descriptor)
                 Thread.detachNewThread { try? serve(socket, number ?? 0) }
             }
+            // Here and not by whoever drops us: this thread may not have come back to `accept` by then, and would take the
+            // visitors of whoever has got the number next.
+            close(listener)
         }
     }
 
-    deinit {
-        shutdown(self.listener, CInt(SHUT_RDWR))
-        close(self.listener)
-    }
+    deinit { shutdown(self.listener, CInt(SHUT_RDWR)) }
 
     /// Answers every request alike, on kept-alive connections.
     static func answering(
