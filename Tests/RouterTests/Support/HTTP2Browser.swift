@@ -25,20 +25,24 @@ final class HTTP2Browser: Sendable {
         tls.trustRoots = .file(authority)
         tls.applicationProtocols = ["h2"]
         let context = try NIOSSLContext(configuration: tls)
-        let channel = try ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let streams = loop.makePromise(of: NIOHTTP2Handler.StreamMultiplexer.self)
+        let connected = ClientBootstrap(group: loop)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
                         NIOSSLClientHandler(context: context, serverHostname: host))
+                    // Before anything can come: the server's settings are its first words, and are said once.
+                    streams.succeed(
+                        try channel.pipeline.syncOperations.configureHTTP2Pipeline(
+                            mode: .client, connectionConfiguration: .init(), streamConfiguration: .init()
+                        ) { $0.close() })
                 }
             }
-            .connect(host: "127.0.0.1", port: port).wait()
-        self.channel = channel
-        self.streams = try channel.eventLoop.submit {
-            try channel.pipeline.syncOperations.configureHTTP2Pipeline(
-                mode: .client, connectionConfiguration: .init(), streamConfiguration: .init()
-            ) { $0.close() }
-        }.wait()
+            .connect(host: "127.0.0.1", port: port)
+        connected.whenFailure { streams.fail($0) }
+        self.channel = try connected.wait()
+        self.streams = try streams.futureResult.wait()
     }
 
     deinit { self.channel.close(promise: nil) }
