@@ -110,7 +110,8 @@ import Testing
             _ = try? socket.readToEnd()
         }
         var settings = configuration([upstream.address])
-        settings.workers.firstByteTime = .milliseconds(400)
+        // The second one must be answered within it.
+        settings.workers.firstByteTime = .milliseconds(1_500)
         try await withRouter(settings) { router throws in
             let browser = try router.connect()
             try browser.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -70,9 +70,9 @@ final class Socket: @unchecked Sendable {  // used by one thread at a time
             if count > 0 {
                 sent += count
             } else {
-                // Room may still come; a standstill of a fifth of a second is one.
+                // Room may still come; a standstill of a second is one, also where others want the processor.
                 var entry = pollfd(fd: self.descriptor, events: Int16(POLLOUT), revents: 0)
-                if poll(&entry, 1, 200) <= 0 || entry.revents & Int16(POLLERR | POLLHUP) != 0 { break }
+                if poll(&entry, 1, 1_000) <= 0 || entry.revents & Int16(POLLERR | POLLHUP) != 0 { break }
             }
         }
         return sent
