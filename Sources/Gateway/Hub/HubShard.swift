@@ -181,11 +181,12 @@ package final class HubShard: @unchecked Sendable {
     private func end(_ membership: Membership, of session: Session) {
         let list = membership.list
         list.remove(membership)
-        self.audiences.subscriptions.wrappingSubtract(1, ordering: .relaxed)
         if list.isEmpty {
             self.audiences.remove(list)
             self.groups[list.group]?.lists.removeAll { $0 === list }
         }
+        // Last: whoever sees that there are none any more sees no groups either.
+        self.audiences.subscriptions.wrappingSubtract(1, ordering: .relaxed)
         if session.client == nil { self.release([list.group]) } else { self.release(channel: list.group) }
     }
 
