@@ -10,7 +10,7 @@ import Testing
 /// A gateway that passes its browsers on to another one, over a layer that both hear.
 @Suite(.timeLimit(.minutes(2))) struct TakeoverLiveTests {
     private static func quick(_ configuration: inout GatewayConfiguration) {
-        configuration.takeoverSkew = .milliseconds(100)
+        configuration.takeoverSkew = .milliseconds(300)
     }
 
     private let folder: TestFolder
