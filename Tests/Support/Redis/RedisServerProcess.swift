@@ -121,11 +121,12 @@ public final class RedisServerProcess: Sendable {
 
     private func launch() throws -> Running {
         // A word ends the server; the end of the stream is the end of this process, after which nobody wants the data. A
-        // signal that ends this process together with its children must leave the shell to do so.
+        // signal that ends this process together with its children must leave the shell to do so. The shell waits until the
+        // server has left its port, which it leaves after its output.
         let script = """
             sh -c 'echo $$; exec setpriv --pdeathsig KILL redis-server "$@"' sh "$@" & server=$!; exec > /dev/null 2>&1
             trap '' HUP INT TERM
-            read -r word; kill -KILL $server; [ "$word" ] || rm -rf "${1%/*}"
+            read -r word; kill -KILL $server; wait $server; [ "$word" ] || rm -rf "${1%/*}"
             """
         let mode = self.isSentinel ? ["--sentinel"] : []
         let shell = try ChildShell(["/bin/sh", "-c", script, "sh", self.directory + "/redis.conf"] + mode)
