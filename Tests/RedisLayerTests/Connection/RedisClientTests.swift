@@ -116,7 +116,8 @@ import Testing
 
     @Test func aLateAnswerEndsTheConnectionAndAllThatWaits() async throws {
         try await withRedis { server in
-            try await withClient(server.endpoint, { $0.timeLimit = .milliseconds(300) }) { client in
+            // What is answered is answered within it, on a busy machine too.
+            try await withClient(server.endpoint, { $0.timeLimit = .milliseconds(1_500) }) { client in
                 try await client.run("SET", "key", "0")
                 try server.pause()
                 async let first = client.failure("INCR", "key")
@@ -132,8 +133,8 @@ import Testing
 
     @Test func aBlockingCommandHasItsTime() async throws {
         try await withRedis { server in
-            try await withClient(server.endpoint, { $0.timeLimit = .milliseconds(300) }) { client in
-                async let popped = client.run("BZPOPMIN", "queue", "1", timeLimit: .seconds(3))
+            try await withClient(server.endpoint, { $0.timeLimit = .milliseconds(1_500) }) { client in
+                async let popped = client.run("BZPOPMIN", "queue", "2", timeLimit: .seconds(30))
                 async let next = client.run("PING")
                 let answer3 = try await popped
                 #expect(answer3 == .null)
@@ -145,7 +146,7 @@ import Testing
 
     @Test func commandsThatWereNotSentSurviveACutConnection() async throws {
         try await withRedis { server in
-            try await withClient(server.endpoint) { client in
+            try await withClient(server.endpoint, { $0.patience = .seconds(30) }) { client in
                 try await client.run("PING")
                 for number in 1...5 {
                     try await server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -160,16 +161,18 @@ import Testing
         try await withRedis { server in
             try await withClient(server.endpoint, { $0.patience = .milliseconds(100) }) { client in
                 try await client.run("PING")
-                server.kill()
-                await client.events.failures(3)
-                // A command that is offered now fails soon, or at once.
-                let error = await client.failure("SET", "key", "value")
-                #expect(error?.code == .unavailable)
-                #expect(error?.message.contains("\(server.port)") == true)
-                try await server.start()
-                let back = ContinuousClock.now
-                await client.events.connections(2)
-                #expect(ContinuousClock.now - back < .seconds(2))
+                try await expectResumption { round in
+                    server.kill()
+                    await client.events.failures(client.events.failures.count + 3)
+                    // A command that is offered now fails soon, or at once.
+                    let error = await client.failure("SET", "key", "value")
+                    #expect(error?.code == .unavailable)
+                    #expect(error?.message.contains("\(server.port)") == true)
+                    try await server.start()
+                    let back = ContinuousClock.now
+                    await client.events.connections(round + 1)
+                    return ContinuousClock.now - back
+                }
                 #expect(try await client.run("GET", "key") == .null)
             }
         }

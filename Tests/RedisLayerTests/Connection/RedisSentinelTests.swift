@@ -4,14 +4,14 @@ import Testing
 
 @testable import RedisLayer
 
-@Suite(.timeLimit(.minutes(1))) struct RedisSentinelTests {
+@Suite(.timeLimit(.minutes(2))) struct RedisSentinelTests {
     @Test func theClientFollowsTheMaster() async throws {
         let servers = try await RedisSentinelServers.start()
         defer { servers.stop() }
         let (master, replica) = (servers.master, servers.replica)
         let nobody = RedisEndpoint.Address.tcp(host: "127.0.0.1", port: try freePort())
         let endpoint = servers.endpoint(askingFirst: [nobody])
-        try await withClient(endpoint, { $0.timeLimit = .seconds(1) }) { client in
+        try await withClient(endpoint, { $0.timeLimit = .seconds(2) }) { client in
             try await client.run("SET", "key", "before")
             #expect(try await client.run("CONFIG", "GET", "port").array?.last?.text == "\(master.port)")
             try await replica.waitUntil(["GET", "key"]) { $0.contains("before") }
@@ -21,7 +21,8 @@ import Testing
             try await servers.promotion()
             let promoted = ContinuousClock.now
             await client.events.connections(2)
-            #expect(ContinuousClock.now - promoted < .seconds(2))
+            // How soon exactly is measured with the layers (`RedisOutageTests`).
+            #expect(ContinuousClock.now - promoted < .seconds(15))
             #expect(await writing.value?.code == .timedOut)
             #expect(try await client.run("CONFIG", "GET", "port").array?.last?.text == "\(replica.port)")
             #expect(try await client.run("GET", "key").text == "before")

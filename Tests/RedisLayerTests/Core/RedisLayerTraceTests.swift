@@ -26,7 +26,12 @@ import Testing
     private func compare(_ name: String, _ key: String, _ client: TestClient) async throws {
         let (here, there) = (try await self.found(key, client), try self.recorded(name, key))
         #expect(here.members == there.members && !here.members.isEmpty, "\(name)")
-        #expect(abs(here.seconds - there.seconds) <= 1, "\(name)")
+        Self.expect(here.seconds, isLeftOf: there.seconds, name)
+    }
+
+    /// A machine with much to do may take some seconds from the command to the question.
+    private static func expect(_ seconds: Int, isLeftOf whole: Int, _ name: String) {
+        #expect((whole - 20...whole).contains(seconds), "\(name)")
     }
 
     @Test func sendsLeaveWhatPythonsLeave() async throws {
@@ -43,7 +48,8 @@ import Testing
                     try await client.run("FLUSHALL")
                     let group = try GroupName("room-1")
                     for member in [one, two, other] { try await layer.groupAdd(group, try ChannelName(member)) }
-                    #expect(try await client.run("TTL", "asgi:group:room-1").integer == 86_400)
+                    let left = try await client.run("TTL", "asgi:group:room-1").integer ?? 0
+                    Self.expect(Int(left), isLeftOf: 86_400, "a group's time")
                     let members = try await client.run("ZRANGE", "asgi:group:room-1", "0", "-1").array
                     #expect(members?.compactMap(\.text) == [one, two, other])
                     try await layer.send(self.hello, toGroup: group)
