@@ -200,7 +200,10 @@ import Testing
         cancelled.cancel()
         _ = await cancelled.value
         for number in 1...5 { try await busy.sendPatiently(numbered(number), to: channel) }
-        for number in 1...5 { #expect(try await busy.receive(from: channel).number == number) }
+        // One may have met the reader that left and come back, behind others.
+        var numbers: Set<Int?> = []
+        for _ in 1...5 { numbers.insert(try await busy.receive(from: channel).number) }
+        #expect(numbers == Set(1...5))
         await idle.close()
         await busy.close()
     }
