@@ -57,15 +57,15 @@ extension LayerClaim {
         },
         LayerClaim(
             "a membership ends after its time, unless it was added again", needs: [.groupExpiry],
-            configure: { $0.groupExpiry = .seconds(3) }
+            configure: { $0.groupExpiry = .seconds(5) }
         ) { layer, broker in
             let group = try GroupName("expiring")
             let renewed = try await layer.newChannel(prefix: "specific")
             let forgotten = try await layer.newChannel(prefix: "specific")
             for member in [renewed, forgotten] { try await layer.groupAdd(group, member) }
-            try await broker.advance(.seconds(2))
+            try await broker.advance(.seconds(3))
             try await layer.groupAdd(group, renewed)
-            try await broker.advance(.seconds(2))
+            try await broker.advance(.seconds(3))
             try await layer.send(numbered(1), toGroup: group)
             try await layer.send(numbered(2), to: forgotten)
             #expect(try await layer.receive(from: renewed).number == 1)
