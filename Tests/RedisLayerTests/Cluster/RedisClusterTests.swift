@@ -108,7 +108,15 @@ import Testing
         try await layer.send(self.message(0), toGroup: GroupName(unchecked: group))
         cluster.masters[0].kill()
         try await replica.waitUntil(["ROLE"]) { $0.hasPrefix("master") }
-        try await replica.waitUntil(["CLUSTER", "INFO"]) { $0.contains("cluster_state:ok") }
+        for node in cluster.masters.dropFirst() + [replica] {
+            try await node.waitUntil(["CLUSTER", "INFO"]) { $0.contains("cluster_state:ok") }
+            // Whoever is asked says so.
+            try await node.waitUntil(["CLUSTER", "NODES"]) { nodes in
+                nodes.split(separator: "\n").contains {
+                    $0.contains(":\(replica.port)@") && $0.contains("master") && $0.contains(" 0-")
+                }
+            }
+        }
         await heard.restorations(1)
         #expect(heard.interruptions.count == 1)
         try await layer.send(self.message(1), toGroup: GroupName(unchecked: group))

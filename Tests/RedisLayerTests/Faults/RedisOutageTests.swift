@@ -152,6 +152,8 @@ private func outage(
         let before = site.heard.count
         site.submit(first..<first + 100)
         try await site.heard.arrivals(before + 100)
+        // And answered for: who has no answer yet when Redis goes counts what was carried as dropped.
+        #expect(await site.sender.failure(of: test(0), to: GroupName(unchecked: "nobody")) == nil)
     }
     try begin()
     for site in sites { site.submit(first + 100..<first + 200) }
