@@ -11,7 +11,7 @@ import threading
 
 
 # Seconds until a write that makes no way fails.
-LIMIT = 20
+LIMIT = 60
 
 
 def open_tls(host, port, context, source_address=None):
