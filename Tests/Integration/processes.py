@@ -115,6 +115,8 @@ class Process:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self.child.wait()
+            # Its children die by themselves, each when it has its turn.
+            wait_for(lambda: not any(map(lives, family)), f"the children of {self.name} are dead")
 
     def restart(self):
         self.stop()
@@ -167,6 +169,14 @@ def descendants(pid):
     return found
 
 
+def lives(pid):
+    """Whether there is such a process, and it is not dead already."""
+    try:
+        return pathlib.Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 def runs(group):
     """Whether a thread of a process group is neither stopped nor dead."""
     for stat in pathlib.Path("/proc").glob("[0-9]*/task/[0-9]*/stat"):
@@ -210,19 +220,31 @@ _given_ports = set()
 
 def free_port():
     """A loopback port nobody listens on, and that the system gives to no outgoing connection."""
+    return _free_ports(lambda: [random.randrange(20_000, 32_000)])[0]
+
+
+def four_ports():
+    """The first four digits of such ports that end with 0 to 3."""
+    return str(_free_ports(lambda: [10 * random.randrange(2_000, 3_200) + last for last in range(4)])[0])[:4]
+
+
+def _free_ports(some):
     for _ in range(1_000):
-        port = random.randrange(20_000, 32_000)
-        if port in _given_ports:
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        _given_ports.add(port)
-        return port
+        ports = some()
+        if _given_ports.isdisjoint(ports) and all(map(_is_free, ports)):
+            _given_ports.update(ports)
+            return ports
     raise AssertionError("no free port on the loopback")
+
+
+def _is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
 
 
 def listens(port):

@@ -8,12 +8,11 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import ssl
 import threading
 
 from certificates import Authority
-from processes import free_port
+from processes import four_ports, free_port
 from servers import KEY, program, run
 from shipped import shipped
 from sites import TALK
@@ -26,19 +25,6 @@ def service_user():
     if os.getuid() == 0:
         return "nobody", grp.getgrnam("nogroup").gr_name
     return getpass.getuser(), grp.getgrgid(os.getgid()).gr_name
-
-
-def four_ports():
-    """The first four digits of free ports that end with 0 to 3."""
-    while True:
-        digits = str(free_port())[:4]
-        try:
-            for number in range(4):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", int(f"{digits}{number}")))
-            return digits
-        except OSError:
-            continue
 
 
 class Supervised:
@@ -59,7 +45,9 @@ class Supervised:
             **{old: str(new) for old, new in replacements(self).items()}})
         self.supervisord = servers.supervisord(text, {"CARILLON_API_KEY": KEY})
         self.address = f"http://127.0.0.1:{self.port}"
-        wait_for(self.all_run, "every program runs", limit=60, pause=0.2)
+        wait_for(self.all_run, "every program runs", pause=0.2)
+        # For supervisord a program runs that has not ended within a second.
+        wait_for(lambda: ask("GET", self.address + "/").status == 200, "the site answers")
 
     def all_run(self):
         states = self.supervisord.states()
@@ -102,7 +90,7 @@ class Supervised:
 
     def stop(self):
         """Stops supervisord, which stops all programs; each must have ended by itself, and well. Gives back their order."""
-        assert self.supervisord.stop() == 0
+        assert self.supervisord.stop(limit=120) == 0
         self.end_bridges()
         log = self.supervisord.log_text()
         ends = [line for line in log.splitlines() if "stopped: " in line]
@@ -128,6 +116,8 @@ class Boxes(Supervised):
         self.worker_telemetry, self.router_telemetry = four_ports(), four_ports()
         self.authority = Authority(servers.new_folder())
         super().__init__(servers, "supervisor/carillon.conf", Boxes.settings, Boxes.replacements)
+        for name in [*GATEWAYS, *WORKERS, *ROUTERS]:
+            self.wait_until_well(name)
 
     def settings(self):
         for path, name in zip(self.authority.issue("localhost", ["localhost"]), ["site.pem", "site.key"]):
@@ -150,6 +140,12 @@ class Boxes(Supervised):
     def replacements(self):
         return {"/run/carillon": self.folder, "carillon:carillon\n": f"{self.user}:{self.group}\n",
                 ":910%": f":{self.router_telemetry}%", ":911%": f":{self.telemetry}%", ":912%": f":{self.worker_telemetry}%"}
+
+    def wait_until_well(self, name):
+        """Until a program says of itself that it works."""
+        part, number = name.rpartition("-")[2].split("_")
+        row = {"gateway": self.telemetry, "worker": self.worker_telemetry, "router": self.router_telemetry}[part]
+        wait_for(lambda: ask("GET", f"http://127.0.0.1:{row}{number}/healthz").status == 200, f"{name} works")
 
     def trust(self):
         return ssl.create_default_context(cafile=str(self.authority.file))
@@ -216,6 +212,7 @@ def restart_unnoticed(site, programs):
     try:
         for name in programs:
             site.control("restart", name)
+            site.wait_until_well(name)
         before = len(answers)
         wait_for(lambda: len(answers) > before + 20, "requests go on")
     finally:
@@ -243,9 +240,10 @@ def one_gateway_after_another_restarts(site):
     moved = taken_over(site)
     # A gateway that is stopped leaves a bridge, and when that is ended too its browsers are sent away.
     site.control("stop", GATEWAYS[0])
-    assert len(site.bridges()) == 1
+    wait_for(lambda: len(site.bridges()) == 1, "there is its bridge, and none of the others any more")
     site.end_bridges()
     site.control("start", GATEWAYS[0])
+    site.wait_until_well(GATEWAYS[0])
     held = [gateway_metric(site, number, "carillon_gateway_connections") for number in range(4)]
     assert held == [0, *moved[1:]]
     for browser in browsers:
@@ -262,8 +260,10 @@ def certificates_and_logs_are_taken_anew(site):
         for path, name in zip(site.authority.issue("localhost", ["localhost"]), ["site.pem", "site.key"]):
             shutil.copy(path, site.folder / name)
         (site.folder / "access").rename(site.folder / "access.1")
-        for router in ROUTERS:
+        for number, router in enumerate(ROUTERS):
             site.control("signal", "HUP", router)
+            wait_for(lambda: "Settings were read again" in (site.folder / f"router-{number}.log").read_text(),
+                     f"{router} has read them")
 
         def is_new():
             try:
@@ -300,5 +300,6 @@ def test_one_process_under_supervisord(servers):
         assert answer.json == {"result": {}} and browser.json() == "hello"
         site.control("restart", "carillon")
         assert browser.close_code()[0] == 1012
-    assert ask("GET", site.address + "/").status == 200 and site.hears_itself()
+    wait_for(lambda: ask("GET", site.address + "/").status == 200, "it is back")
+    assert site.hears_itself()
     site.stop()
