@@ -56,33 +56,33 @@ def slowest(site, browser, group, rounds=20):
 
 
 def test_ten_thousand_who_say_nothing_to_the_router_cost_nobody_anything(servers):
-    site = servers.carillon("serve", None, "--set", "router.head_timeout=4s")
+    site = servers.carillon("serve", None, "--set", "router.head_timeout=10s")
     with WebSocket(site.websocket_url("/channels/groups/few")) as browser, Crowd(site.port) as crowd:
         before, silent = site.memory(), site.metric("carillon_router_silent_total")
         crowd.connect(MANY)
-        # Others are let in, answered and told things as ever.
-        assert slowest(site, browser, "few") < 1
+        # Others are let in, answered and told things as ever: nobody waits until those who are silent go.
+        assert slowest(site, browser, "few") < 5
         with WebSocket(site.websocket_url("/channels/groups/few")) as late:
-            assert slowest(site, late, "few", rounds=1) < 1
+            assert slowest(site, late, "few", rounds=1) < 5
             assert browser.json() == 0
         assert ask("GET", site.address + "/").status == 200
         assert (site.memory() - before) / MANY < 1_024
         answer = crowd.ask("closed")
         assert answer["closed"] == MANY, answer
         assert site.metric("carillon_router_silent_total") - silent == MANY
-        assert slowest(site, browser, "few") < 1
+        assert slowest(site, browser, "few") < 5
 
 
 def test_ten_thousand_who_say_nothing_to_a_gateway_are_dropped(servers):
-    gateway = servers.carillon("gateway", {"gateway": {"routes": [TALK], "handshake_timeout": "4s"}})
+    gateway = servers.carillon("gateway", {"gateway": {"routes": [TALK], "handshake_timeout": "10s"}})
     with WebSocket(gateway.websocket_url("/channels/talk/hall")) as browser, Crowd(gateway.port) as crowd:
         before = gateway.memory()
         crowd.connect(MANY)
         browser.send('"hello"')
-        assert browser.json(limit=2) == "hello"
+        assert browser.json(limit=5) == "hello"
         assert (gateway.memory() - before) / MANY < 16_384
         answer = crowd.ask("closed")
         assert answer["closed"] == MANY and set(answer["ends"]) <= {"HTTP/1.1 408", ""}, answer
         assert gateway.metric("carillon_gateway_bad_requests_total") == MANY
         browser.send('"hello"')
-        assert browser.json(limit=2) == "hello"
+        assert browser.json(limit=5) == "hello"

@@ -18,6 +18,8 @@ from waiting import wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
 MANY = 10_000
+# A crowd answers no pings.
+QUIET = {"ping_interval": "1h", "pong_timeout": "1h"}
 
 
 class Askers:
@@ -60,7 +62,7 @@ def greets(site):
 
 def test_routers_are_restarted_and_no_connection_is_refused_or_lost(servers):
     takeover = servers.new_folder() / "routers.sock"
-    site = Site(servers, more={"router": {"takeover": str(takeover)}})
+    site = Site(servers, more={"router": {"takeover": str(takeover)}, "gateway": QUIET})
     other = servers.start(Carillon, "router", None, "--settings", str(site.path), "--port", str(site.router.port))
     with Crowd(site.router.port, "/channels/talk/hall") as crowd, Askers(
             lambda: ask("GET", site.address + "/nothing").status, lambda: greets(site)) as askers:
@@ -86,9 +88,7 @@ def test_ten_thousand_browsers_do_not_notice_that_a_router_is_restarted(servers)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     assert limit >= MANY + 1_000, f"a process here may open {limit} files, wanted {MANY + 1_000}: raise ulimit -Hn"
     takeover = servers.new_folder() / "routers.sock"
-    # The crowd answers no pings.
-    quiet = {"ping_interval": "1h", "pong_timeout": "1h"}
-    site = Site(servers, more={"router": {"takeover": str(takeover)}, "gateway": quiet})
+    site = Site(servers, more={"router": {"takeover": str(takeover)}, "gateway": QUIET})
     other = servers.start(Carillon, "router", None, "--settings", str(site.path), "--port", str(site.router.port))
     with Crowd(site.router.port, "/channels/talk/hall") as crowd, Askers(lambda: greets(site)) as askers:
         crowd.connect(MANY)
@@ -130,9 +130,7 @@ def test_browsers_go_to_the_gateway_with_the_fewest_and_never_to_a_dead_one(serv
 def test_newcomers_outlast_a_gateway_that_stands_still(servers, gateways):
     """More than its queue holds: they go to another gateway at once, or wait until there is room. None is lost or tunnelled."""
     many = 600
-    site = Site(servers, gateways=gateways, more={
-        "router": {"gateways": {"queue_timeout": "1h"}},
-        "gateway": {"ping_interval": "1h", "pong_timeout": "1h"}})
+    site = Site(servers, gateways=gateways, more={"router": {"gateways": {"queue_timeout": "1h"}}, "gateway": QUIET})
 
     def counted(name):
         return site.router.metric(f"carillon_router_{name}")
@@ -162,7 +160,7 @@ def test_newcomers_outlast_a_gateway_that_stands_still(servers, gateways):
 
 def test_a_router_that_has_just_started_is_told_who_has_how_many(servers):
     takeover = servers.new_folder() / "routers.sock"
-    site = Site(servers, gateways=2, more={"router": {"takeover": str(takeover)}})
+    site = Site(servers, gateways=2, more={"router": {"takeover": str(takeover)}, "gateway": QUIET})
     # Straight to the first gateway, without any router.
     with Crowd(site.router.port, "/channels/talk/hall") as crowd:
         crowd.connect(40)
@@ -186,7 +184,7 @@ WORKERS = """
 socket=unix://{folder}/worker.sock
 command={program} worker --settings {settings} --fd 0 --set workers.max_requests=30
 process_name=%(program_name)s_%(process_num)d
-numprocs=3
+numprocs=6
 startsecs=0
 autorestart=true
 stopwaitsecs=30
@@ -274,6 +272,6 @@ def test_the_examples_package_can_be_read(tmp_path):
     # Only its manifest: the main package has built the same source with the same product already.
     done = subprocess.run(
         ["swift", "package", "--package-path", str(ROOT / "examples/hello"), "--scratch-path", str(tmp_path),
-         "dump-package"], capture_output=True, text=True, timeout=120)
+         "dump-package"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert '"Workers"' in done.stdout and '"carillon"' in done.stdout
