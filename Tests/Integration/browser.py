@@ -15,6 +15,8 @@ from servers import needed
 from sockets import ask
 from waiting import LIMIT, wait_for
 
+# What Chromium answers to a question during which the page became another one.
+ANOTHER_PAGE = ("Inspected target navigated or closed", "Execution context was destroyed", "Cannot find default execution context")
 SCREENSHOTS = pathlib.Path(__file__).parents[2] / ".build" / "screenshots"
 
 
@@ -84,6 +86,8 @@ class Tab:
             elif message.get("method") == "Runtime.exceptionThrown":
                 self.console.append(str(message["params"]["exceptionDetails"]))
             if message.get("id") == number:
+                if message.get("error", {}).get("message", "").startswith(ANOTHER_PAGE):
+                    raise ConnectionError(f"{method}: {message['error']}")  # "not yet" for who waits
                 assert "error" not in message, f"{method}: {message['error']}"
                 return message["result"]
 

@@ -89,7 +89,7 @@ def test_a_chat_misses_nothing_when_its_gateway_is_killed(site, tabs):
                 document.querySelector("#text").value = "{name} " + said.length;
                 document.querySelector("#say").requestSubmit();
                 said.push("{name} " + said.length);
-            }}, 30);
+            }}, 60);
         }})()""")
     for gateway, other in (site.gateways, site.gateways[::-1]):
         before = len(messages(both[0]))

@@ -20,6 +20,8 @@ def address(shared):
     settings = json.loads(shipped("examples/django_rooms/settings.json", {
         "http://127.0.0.1:8002": f"http://127.0.0.1:{free_port()}", "http://127.0.0.1:5000": application.url}))
     del settings["router"]["listen"]  # on a port of the test's
+    for place in settings["gateway"]["centrifugo"]["proxy"].values():
+        place["timeout"] = "20s"  # on a busy machine an answer may take longer than a second
     return shared.start(Carillon, "serve", settings, environment=SECRETS).address
 
 
