@@ -78,7 +78,9 @@ class TwoGateways:
     """Two gateways over one broker, each at a port of its own."""
 
     def __init__(self, servers, layer, peer):
-        settings = {"channel_layers": {"default": layer}, "gateway": {"centrifugo": CENTRIFUGO, "drain_time": "200ms"}}
+        settings = {"channel_layers": {"default": layer}, "gateway": {
+            # A follower answers no pings.
+            "centrifugo": CENTRIFUGO, "drain_time": "200ms", "ping_interval": "1h", "pong_timeout": "1h"}}
         self.gateways = [servers.start(Carillon, "gateway", settings) for _ in range(2)]
         self.peer = peer
 

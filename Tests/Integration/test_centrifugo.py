@@ -11,7 +11,7 @@ import channels_peer
 from servers import run
 from sites import Site
 from sockets import WebSocket
-from waiting import LIMIT
+from waiting import LIMIT, wait_for
 
 SECRET = "a secret that is long enough to be one"
 OPEN = {"allow_subscribe_for_client": True, "allow_subscribe_for_anonymous": True, "allow_publish_for_subscriber": True}
@@ -285,7 +285,12 @@ def test_a_thousand_channels_and_long_names_are_bounded(site, unique):
 async def test_a_gateway_that_stops_sends_its_clients_to_another(site, unique):
     async with Page(site) as page:
         _, events = await page.subscribe(unique)
-        gateway = next(each for each in site.gateways if each.metric("carillon_gateway_connections"))
+        def held():
+            return [each.metric("carillon_gateway_connections") for each in site.gateways]
+
+        # Nobody of the tests before any more.
+        await aside(wait_for, lambda: sorted(held()) == [0, 1], "one gateway has the page")
+        gateway = site.gateways[held().index(1)]
         await aside(gateway.stop)
         await aside(gateway.start)
         assert await page.events.until(("connecting", 3001))

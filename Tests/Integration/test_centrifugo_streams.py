@@ -1,5 +1,6 @@
 """The client protocol without WebSocket: streams whose browser says everything else in requests of their own, at any gateway."""
 
+import contextlib
 import http.client
 import json
 import urllib.parse
@@ -83,11 +84,18 @@ def opened(site, kind):
 
 @pytest.mark.parametrize("kind", ["http_stream", "sse"])
 def test_what_a_browser_says_reaches_its_stream_from_any_gateway(site, unique, kind):
-    # One each at least: the next connection goes to the gateway that has fewer.
-    with opened(site, kind) as one, opened(site, kind) as two:
-        streams = [one, two]
-        assert one.connected()["node"] != two.connected()["node"]
-        for stream in streams:
+    with contextlib.ExitStack() as open_streams:
+        # One at each gateway: the next connection goes to the one that has fewer, as far as the router knows by then.
+        streams = {}
+
+        def at_both():
+            stream = open_streams.enter_context(opened(site, kind))
+            streams.setdefault(stream.connected()["node"], stream)
+            return len(streams) == 2
+
+        wait_for(at_both, "both gateways have a stream")
+        one, two = streams.values()
+        for stream in (one, two):
             assert stream.say({"id": 2, "subscribe": {"channel": unique}}) == 204
             assert stream.next() == {"id": 2, "subscribe": {}}
         for number in range(10):

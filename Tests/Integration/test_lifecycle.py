@@ -23,9 +23,10 @@ PATH = "/channels/connection/websocket"
 
 
 def settings(**more):
-    return {"centrifugo": CENTRIFUGO,
+    # The browsers here answer pings only while they are asked something, and a test may wait half a minute.
+    return {"centrifugo": CENTRIFUGO, "ping_interval": "1h", "pong_timeout": "1h",
             "lifecycle": {"endpoint": "/carillon/events", "secret": LIFECYCLE_SECRET, "linger": "1s",
-                          "gateway_timeout": "3s", **more}}
+                          "gateway_timeout": "5s", **more}}
 
 
 class Application:
@@ -115,7 +116,8 @@ def check_numbers(application):
 def test_the_application_is_told_who_comes_and_goes(servers):
     application = Application(servers)
     site = servers.start(Carillon, "serve", {
-        "gateway": {**settings(), "routes": [TALK]}, "router": {"workers": {"upstreams": [application.url]}}})
+        # Long enough for a page that is loaded anew on a busy machine.
+        "gateway": {**settings(linger="4s"), "routes": [TALK]}, "router": {"workers": {"upstreams": [application.url]}}})
     browser = Browser(site.address, "42", "chat:1")
     visitor = Browser(site.address)
     with WebSocket(site.websocket_url("/channels/talk/7")):
