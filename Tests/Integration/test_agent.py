@@ -107,7 +107,7 @@ def test_supervisord_is_never_held_up_and_the_newest_states_come_later(supervise
         heard(browser, type="process.state", name="sleeper", to="RUNNING")
     supervised.site.kill()
     for _ in range(4):
-        status, text = supervised.supervisord.control("restart", "sleeper", limit=10)
+        status, text = supervised.supervisord.control("restart", "sleeper")
         assert status == 0, text
     supervised.supervisord.control("stop", "sleeper")
     wait_for(lambda: "cannot be published" in supervised.log.read_text(), "the agent noticing it")
@@ -189,8 +189,8 @@ def test_what_changed_while_the_broker_was_away_comes_later_once_for_each_proces
             heard(browser, type="process.state", name=name, to="RUNNING")
     spread.close_the_door()
     for _ in range(3):
-        assert spread.supervisord.control("restart", "sleeper:sleeper_0", limit=10)[0] == 0
-    assert spread.supervisord.control("stop", "sleeper:sleeper_1", limit=10)[0] == 0
+        assert spread.supervisord.control("restart", "sleeper:sleeper_0")[0] == 0
+    assert spread.supervisord.control("stop", "sleeper:sleeper_1")[0] == 0
     wait_for(lambda: "cannot be published" in spread.log.read_text(), "the agent noticing it")
     spread.open_the_door()
     for browser in pair:

@@ -30,10 +30,14 @@ def host(shared):
     for command in readme.commands("A production host"):
         follow(host, command)
     try:
-        wait_for(lambda: set(states(host).values()) == {"RUNNING"}, "every process runs", limit=60, pause=0.5)
+        wait_for(lambda: set(states(host).values()) == {"RUNNING"}, "every process runs", limit=120, pause=0.5)
     except TookTooLong as error:
         raise AssertionError(host.run("supervisorctl status; tail -n 5 /var/log/carillon/*.log")[1]) from error
     assert set(states(host)) == PROCESSES
+    # For supervisord a program runs that has not ended within seconds.
+    wait_for(lambda: host.ask("GET", "/")[0].status == 200, "the application answers")
+    wait_for(lambda: [host.ask("GET", "/healthz", port=9110 + number)[0].status for number in range(4)] == [200] * 4,
+             "the gateways work")
     return host
 
 

@@ -24,6 +24,10 @@ SOCKETS, MESSAGES = (1_000, 10_000) if FULL else (250, 1_000)
 #: Seconds until everything must have been heard: for a machine that does much else.
 PATIENCE = 900 if FULL else 240
 
+#: With the capacity that is the default a gateway may not be late by a hundred messages, some 20 ms. When the machine had no
+#: time for it, which Django's own layer tells, everything is tried once more.
+ATTEMPTS = 6
+
 #: On a few cores nginx gets less of them than four gateways do, and falls behind: all that is sent may wait for it, and
 #: pongs come after it. With the defaults a browser that is 8 000 of these messages behind is sent away as slow.
 ROOM = {"gateway": {"send_queue_limit": 4 << 20, "ping_interval": "10m", "pong_timeout": "10m"}}
@@ -84,14 +88,20 @@ def through_nginx(servers, site):
 @pytest.mark.parametrize("front", [through_router, through_nginx])
 @pytest.mark.parametrize("layer", ["redis", "rabbitmq"], indirect=True)
 def test_four_gateways_get_everything_in_order_exactly_once(servers, load, layer, front):
-    site = Site(servers, routes=[NAMED], gateways=4, layer=layer, more=ROOM)
-    sockets = 4 * SOCKETS
-    browsers = servers.start(Listeners, load, front(servers, site), "/channels/updates/all", sockets, MESSAGES)
-    # Each process of nginx counts for itself, so that it does not divide quite evenly.
-    shares = [gateway.metric("carillon_gateway_connections") for gateway in site.gateways]
-    assert sum(shares) == sockets and min(shares) > SOCKETS / 2, shares
-    rate, refused = django_tells(layer, "all", MESSAGES)
-    assert refused == ""
+    for attempt in range(ATTEMPTS):
+        site = Site(servers, routes=[NAMED], gateways=4, layer=layer, more=ROOM)
+        sockets = 4 * SOCKETS
+        browsers = servers.start(Listeners, load, front(servers, site), "/channels/updates/all", sockets, MESSAGES)
+        # Each process of nginx counts for itself, so that it does not divide quite evenly.
+        shares = [gateway.metric("carillon_gateway_connections") for gateway in site.gateways]
+        assert sum(shares) == sockets and min(shares) > SOCKETS / 2, shares
+        rate, refused = django_tells(layer, "all", MESSAGES)
+        if not refused:
+            break
+        assert "over capacity" in refused and attempt < ATTEMPTS - 1, refused
+        browsers.kill()
+        for process in [site.router, *site.gateways, *site.workers]:
+            process.stop()
     counted = browsers.all_heard(PATIENCE)
     print(f"{rate:.0f} messages a second sent, {counted['deliveries']} deliveries in {counted['seconds']:.1f} s")
     for gateway in site.gateways:
@@ -101,16 +111,15 @@ def test_four_gateways_get_everything_in_order_exactly_once(servers, load, layer
 
 @pytest.mark.parametrize("layer", LAYERS, indirect=True)
 def test_a_burst_of_ten_thousand_reaches_a_thousand_browsers(servers, load, layer):
-    """As fast as Django can, with the capacity that is the default: the gateway may not be late by a hundred messages, some
-    20 ms. When the machine had no time for it, which Django's own layer tells, that is tried once more."""
-    for attempt in range(3):
+    """As fast as Django can."""
+    for attempt in range(ATTEMPTS):
         gateway = servers.carillon("gateway", {
             "channel_layers": {"default": layer}, "gateway": {"routes": [NAMED], "drain_time": "200ms"}})
         browsers = servers.start(Listeners, load, gateway.port, "/channels/updates/all", 1_000, 10_000)
         rate, refused = django_tells(layer, "all", 10_000)
         if not refused:
             break
-        assert "over capacity" in refused and attempt < 2, refused
+        assert "over capacity" in refused and attempt < ATTEMPTS - 1, refused
         browsers.kill()
         gateway.stop()
     counted = browsers.all_heard(PATIENCE)
