@@ -1,4 +1,4 @@
-"""Runs the tests of a folder by unittest, in a process of its own: python suite_runner.py FOLDER [NAME-OF-ONE-LEFT-OUT…]
+"""Runs the tests of a folder by unittest, in a process of its own: python suite_runner.py FOLDER [NAME-OF-ONE-TO-RUN…]
 
 Writes one line of JSON per test to the standard output: its name, and "ok" or what failed.
 """
@@ -58,11 +58,11 @@ def tests_of(suite):
             yield each
 
 
-def main(folder, *left_out):
+def main(folder, *names):
     sys.path.insert(0, folder)
     found = list(tests_of(unittest.TestLoader().discover(folder + "/tests", top_level_dir=folder)))
-    wanted = [test for test in found if test.id() not in left_out]
-    assert len(found) - len(wanted) == len(left_out), "a test that is left out is not there"
+    wanted = [test for test in found if test.id() in names or not names]
+    assert len(wanted) == len(names or found), "a test that is to be run is not there"
     # A suite of its own, which sets modules up.
     unittest.TestSuite(wanted).run(Lines())
 

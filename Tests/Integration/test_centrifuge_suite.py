@@ -34,8 +34,6 @@ NAMESPACES = {
          "allow_publish_for_subscriber": True, "allow_history_for_subscriber": True},
     ],
 }
-# What is not there yet.
-MISSING = []
 
 
 def suite(folder, address):
@@ -53,14 +51,25 @@ def suite(folder, address):
     return root
 
 
-def outcomes(folder, address):
-    """What became of each test, by its name."""
-    root = suite(folder, address)
+def run(root, *names):
+    """What became of each test, by its name, and what was said on standard error. All are run when none is named."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", HERE / "suite_runner.py", root, *MISSING], capture_output=True, text=True,
-        cwd=root, timeout=300, check=False)
-    found = dict(map(json.loads, done.stdout.splitlines()))
-    return found, done.stderr
+        [sys.executable, "-W", "ignore", HERE / "suite_runner.py", root, *names], capture_output=True, text=True,
+        cwd=root, timeout=600, check=False)
+    return dict(map(json.loads, done.stdout.splitlines())), done.stderr
+
+
+def outcomes(folder, address):
+    """The same of the whole suite. Its tests have times of their own, down to a twentieth of a second, which a busy machine may
+    exceed: one that failed is run again by itself, twice at most."""
+    root = suite(folder, address)
+    found, errors = run(root)
+    for _ in range(2):
+        if failed := [name for name, text in found.items() if text != "ok"]:
+            again, said = run(root, *failed)
+            found.update(again)
+            errors += said
+    return found, errors
 
 
 def layer(name, request, unique):
@@ -81,4 +90,4 @@ def test_the_sdks_own_tests_pass(servers, request, unique, name, gateways):
         servers, gateways=gateways, layer=layer(name, request, unique), more={"gateway": {"centrifugo": NAMESPACES}})
     found, errors = outcomes(servers.new_folder(), site.address)
     assert {name: text for name, text in found.items() if text != "ok"} == {}, errors[-5000:]
-    assert len(found) == ALL - len(MISSING), errors[-5000:]
+    assert len(found) == ALL, errors[-5000:]
