@@ -187,7 +187,7 @@ def test_an_idle_process_costs_nothing(servers, rabbitmq, unique):
 
 def test_a_broker_that_restarts_is_a_gap_that_is_told_and_nothing_more(servers, unique):
     broker = servers.rabbitmq()
-    settings = site_settings(broker, unique, timeout="2s")
+    settings = site_settings(broker, unique, timeout="5s")
     gateway = servers.carillon("gateway", settings)
     worker = servers.carillon("worker", settings)
     with WebSocket(gateway.websocket_url("/channels/updates/room")) as browser:
