@@ -28,6 +28,8 @@ final class GatewayTakeover: Sendable {
     private let loop: any EventLoop
     private let logger: Logger
     private let isPassedOn = Atomic(false)
+    /// Whether the next gateway has come and is taking over.
+    private let isPassingOn = Atomic(false)
     private let isStopping = Atomic(false)
     /// Whether the browsers were passed on, or will not be.
     private let outcome = AsyncStream.makeStream(of: Bool.self)
@@ -63,7 +65,11 @@ final class GatewayTakeover: Sendable {
 
     /// Waits for the next gateway.
     func offer(_ server: GatewayServer) throws {
-        try server.offerTakeover(at: self.path, strange: { if self.isBridge { ThisProcess.askToEnd() } }) {
+        try server.offerTakeover(
+            at: self.path, strange: { if self.isBridge { ThisProcess.askToEnd() } },
+            begun: { self.isPassingOn.store(true, ordering: .sequentiallyConsistent) },
+            ended: { self.isPassingOn.store(false, ordering: .sequentiallyConsistent) }
+        ) {
             self.isPassedOn.store(true, ordering: .sequentiallyConsistent)
             self.outcome.continuation.yield(true)
             // What is left to do is what a stopping gateway does.
@@ -79,8 +85,15 @@ final class GatewayTakeover: Sendable {
             _ = self.loop.scheduleTask(in: .milliseconds(100)) { self.waitForNext() }
             return
         }
-        _ = self.loop.scheduleTask(in: self.wait) {
-            if !self.isPassedOn.load(ordering: .sequentiallyConsistent) { ThisProcess.askToEnd() }
+        _ = self.loop.scheduleTask(in: self.wait) { self.endWithoutNext() }
+    }
+
+    /// The time is over, but a gateway that has come before it was gets everything.
+    private func endWithoutNext() {
+        if self.isPassingOn.load(ordering: .sequentiallyConsistent) {
+            _ = self.loop.scheduleTask(in: .milliseconds(100)) { self.endWithoutNext() }
+        } else if !self.isPassedOn.load(ordering: .sequentiallyConsistent) {
+            ThisProcess.askToEnd()
         }
     }
 

@@ -46,14 +46,19 @@ extension GatewayServer {
     ///
     /// - Parameters:
     ///   - strange: called when one came that speaks another version: it will never take over.
+    ///   - begun: called when one has come.
+    ///   - ended: called when it has everything, and also when it took nothing.
     ///   - done: called on a thread of its own when that one has everything; what is left is to be drained.
     package func offerTakeover(
-        at path: String, strange: @escaping @Sendable () -> Void = {}, done: @escaping @Sendable () -> Void
+        at path: String, strange: @escaping @Sendable () -> Void = {}, begun: @escaping @Sendable () -> Void = {},
+        ended: @escaping @Sendable () -> Void = {}, done: @escaping @Sendable () -> Void
     ) throws {
         let offer = try TakeoverOffer(path: path, inheriting: self.inheritedTakeover())
         self.keep(offer)
         try offer.start(
             give: { link in
+                begun()
+                defer { ended() }
                 let count = try TakeoverGiver(server: self, link: link).run()
                 self.context.passedOn(count)
             },

@@ -33,7 +33,7 @@ package struct Seam<Message: Sendable>: Sendable {
         self.record.append(Heard(key: heard.key, time: heard.time, message: message))
     }
 
-    /// Joins the old gateway's log, of all it delivered in the last time before `cut`.
+    /// Joins the old gateway's log, of all it delivered in the last time before `cut`: for twice the skew at least.
     ///
     /// - Parameter now: when this is; nothing heard before it comes any more.
     /// - Returns: what the old gateway did not deliver, in the order it was heard here.
@@ -46,8 +46,15 @@ package struct Seam<Message: Sendable>: Sendable {
             here[heard.key, default: []].append(place)
         }
         var delivered = Set<Int>()
-        for (key, times) in logged {
+        for (key, all) in logged {
             let places = here[key] ?? []
+            if all.count == 1, let place = places.first, places.count == 1 {
+                // The same, however late one of us was.
+                delivered.insert(place)
+                continue
+            }
+            // What was noted before that may have been sent before it was followed here.
+            let times = all.filter { $0 > cut.subtractingWithoutUnderflow(self.skew &* 2) }
             let first = self.alignment(of: times, with: places.map { self.record[$0].time }, now: now)
             let met = places.dropFirst(first).prefix(times.count)
             delivered.formUnion(met)

@@ -9,6 +9,8 @@ struct TakeoverGiver {
     private static let slice = 256
     /// How long handshakes and full sockets are waited for; who is not ready then stays here, and is sent away with 1012.
     private static let patience = 200
+    /// How often both gateways listen together at most until the old one has not stood still meanwhile.
+    private static let attempts = 5
 
     let server: GatewayServer
     let link: TakeoverLink
@@ -73,10 +75,23 @@ struct TakeoverGiver {
         }
         try self.link.send(.groupsEnd)
         guard case (.following, _) = try self.link.receive(seconds: 60) else { throw Self.unexpected }
-        // What was sent before the other one followed must have come here; then what is noted came, or comes, to both.
-        self.sleep(self.skew)
+        // Who stands still hears late what the other one has heard in time, and would cut before it has heard it.
+        for _ in 0..<Self.attempts where self.note() { return }
+    }
+
+    /// What was sent before the other one followed must have come here; then what is noted came, or comes, to both.
+    ///
+    /// - Returns: whether this process had its turns all the time.
+    private func note() -> Bool {
+        self.sleep(self.skew / 2)
         self.hub.tap.startNoting()
-        self.sleep(self.skew * 2)
+        let pause = self.skew / 10
+        for _ in 0..<25 {
+            let start = NIODeadline.now()
+            self.sleep(pause)
+            guard NIODeadline.now() - start < .nanoseconds(Int64(clamping: self.skew / 2)) else { return false }
+        }
+        return true
     }
 
     // MARK: The cut

@@ -33,6 +33,21 @@ import Testing
         #expect(answer5)
     }
 
+    @Test func whatBothHeardOnceIsTheSameHoweverLate() {
+        var seam = Seam<Int>(skew: Self.skew)
+        seam.record(1, self.heard(1, at: 990))
+        seam.record(2, self.heard(2, at: 995))
+        let answer = seam.join([self.heard(1, at: 760), self.heard(2, at: 810)], cut: 1_000, now: 1_000)
+        #expect(answer == [])
+    }
+
+    @Test func whatWasNotedEarlyIsNotWaitedFor() {
+        var seam = Seam<Int>(skew: Self.skew)
+        let answer = seam.join([self.heard(1, at: 760)], cut: 1_000, now: 1_000)
+        #expect(answer == [])
+        #expect(seam.missing == 0)
+    }
+
     @Test func whatWasHeardLongBeforeTheCutWasDeliveredThere() {
         var seam = Seam<Int>(skew: Self.skew)
         seam.record(1, self.heard(1, at: 850))
