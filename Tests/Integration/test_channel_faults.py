@@ -27,9 +27,10 @@ CENTRIFUGO = {
 class Publisher:
     """Publishes 1, 2, 3 … to every channel, the next number when the one before was taken. A context; `pause` ends a run."""
 
-    def __init__(self, port, prefix):
+    def __init__(self, port, prefix, channels=CHANNELS, rounds_a_second=ROUNDS_A_SECOND):
         self._port = port
-        self._numbers = {f"{prefix}{number}": 1 for number in range(CHANNELS)}
+        self._pause = 1 / rounds_a_second
+        self._numbers = {f"{prefix}{number}": 1 for number in range(channels)}
         self._ends = False
         self.rounds = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -50,7 +51,7 @@ class Publisher:
                     time.sleep(0.05)  # somebody is away
             if not open_numbers:
                 self.rounds += 1
-            time.sleep(max(0, begin + 1 / ROUNDS_A_SECOND - time.monotonic()))
+            time.sleep(max(0, begin + self._pause - time.monotonic()))
         if connection:
             connection.close()
 

@@ -62,6 +62,26 @@ extension LayerClaim {
             await other.close()
         },
         LayerClaim(
+            "who moves to another process is there once, until that one says otherwise", needs: [.presence, .processes]
+        ) {
+            layer, broker in
+            let store = try #require(layer.store)
+            let other = try await broker.connect()
+            let otherStore = try #require(other.store)
+            let group = try GroupName("moving")
+            for client in ["c1", "c2"] { try await store.addPresence(present(client, "ann"), in: group) }
+            for client in ["c1", "c2"] { try await otherStore.addPresence(present(client, "ann"), in: group) }
+            store.handOverPresence(of: "c1", in: group)
+            store.handOverPresence(of: "c2", in: group)
+            #expect(await eventually { try await store.listed(group).map(\.client) == ["c1", "c2"] })
+            try await otherStore.removePresence(of: "c1", in: group)
+            for store in [store, otherStore] {
+                #expect(await eventually { try await store.listed(group).map(\.client) == ["c2"] })
+                #expect(try await store.readPresenceStats(of: group) == PresenceStats(clients: 1, users: 1))
+            }
+            await other.close()
+        },
+        LayerClaim(
             "presence ends some time after its process, and no other does",
             needs: [.presence, .processes, .presenceExpiry], configure: { $0.presenceExpiry = .seconds(3) }
         ) { layer, broker in

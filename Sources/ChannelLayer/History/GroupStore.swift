@@ -39,6 +39,9 @@ public protocol GroupStore: Sendable {
     func removePresence(
         of client: String, in group: GroupName, completion: @escaping @Sendable (LayerError?) -> Void)
 
+    /// This process says no longer that the client is in `group`, because another one does; nothing is taken back.
+    func handOverPresence(of client: String, in group: GroupName)
+
     /// Who is in `group`, of all processes, in no order.
     func readPresence(
         of group: GroupName, completion: @escaping @Sendable (Result<[Presence], LayerError>) -> Void)

@@ -42,6 +42,8 @@ extension MemoryLayer: GroupStore {
         completion(self.change { $0.presence.remove(client, from: group) })
     }
 
+    public func handOverPresence(of client: String, in group: GroupName) {}
+
     public func readPresence(
         of group: GroupName, completion: @escaping @Sendable (Result<[Presence], LayerError>) -> Void
     ) {

@@ -101,7 +101,7 @@ struct ClientProtocol {
     let transport: ClientTransport
     var state = State.fresh
     var pending: Pending?
-    private var awaitsPong = false
+    var awaitsPong = false
     var credentials = ClientCredentials.anonymous
     /// What the browser would have as fields of its request.
     var headers: [String: String] = [:]

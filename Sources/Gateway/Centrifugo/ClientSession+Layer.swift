@@ -43,30 +43,48 @@ extension ClientSession {
                 return
             }
             if let error { return self.resume(self.machine.opened(opening, .failure(error), now: 0)) }
-            var form = self.transport.form.union(opening.form)
-            if opening.hearsJoinLeave { form.insert(.joinLeave) }
-            shard.follow(
-                group, for: session,
-                as: Form(
-                    ruleSet: self.endpoint.firstForm + opening.namespace, client: form, wire: session.form.wire),
-                isHeld: opening.wanted != .nothing, filter: opening.filter, slowReaders: opening.slowReaders)
+            self.follow(
+                group, namespace: opening.namespace, form: opening.form, hearsJoinLeave: opening.hearsJoinLeave,
+                isHeld: opening.wanted != .nothing, filter: opening.filter, slowReaders: opening.slowReaders, session)
             self.prepare(opening, session)
         }
     }
 
+    /// Hears a channel's group, which is acquired.
+    func follow(
+        _ group: GroupName, namespace: Int, form: ClientForm, hearsJoinLeave: Bool, isHeld: Bool, filter: TagsFilter?,
+        slowReaders: ChannelOptions.SlowReaders, _ session: Session
+    ) {
+        var form = self.transport.form.union(form)
+        if hearsJoinLeave { form.insert(.joinLeave) }
+        session.shard.follow(
+            group, for: session,
+            as: Form(ruleSet: self.endpoint.firstForm + namespace, client: form, wire: session.form.wire),
+            isHeld: isHeld, filter: filter, slowReaders: slowReaders)
+    }
+
+    /// Of the channel that a user may have in one connection alone.
+    func hearReplacements(in channel: ClientChannel, _ session: Session) {
+        guard let personal = self.endpoint.rules.personal, personal.isSingle,
+            channel.text == personal.channel(of: self.machine.user)
+        else { return }
+        session.context.hub.hearCommands(in: channel.group)
+    }
+
+    /// What others are told who ask who is there.
+    func presence(_ info: ClientInfo) -> Presence {
+        Presence(
+            client: self.machine.client, user: self.machine.user,
+            info: LayerJSON.text(of: info.layerValue) ?? ByteBuffer())
+    }
+
     private func prepare(_ opening: ClientOpening, _ session: Session) {
         let run = OpeningRun(opening)
-        if let personal = self.endpoint.rules.personal, personal.isSingle,
-            opening.channel.text == personal.channel(of: self.machine.user)
-        {
-            session.context.hub.hearCommands(in: opening.channel.group)
-        }
+        self.hearReplacements(in: opening.channel, session)
         // Both at once; each comes back to the loop by itself.
         if let info = opening.presence, let store = session.context.layer.store {
             run.left += 1
-            let presence = Presence(
-                client: self.machine.client, user: self.machine.user,
-                info: LayerJSON.text(of: info.layerValue) ?? ByteBuffer())
+            let presence = self.presence(info)
             self.ask(
                 session, LayerError?.self,
                 { completion in

@@ -24,6 +24,17 @@ final class ClientSession {
     /// What that is for the protocol: seconds since 1970.
     private var due: Int64?
 
+    /// Goes on where another gateway's stood; then `resume`.
+    ///
+    /// - Throws: for channels that this gateway does not have.
+    init(_ endpoint: ClientEndpoint, _ snapshot: ClientSnapshot, _ session: Session) throws(SnapshotError) {
+        self.endpoint = endpoint
+        self.session = session
+        self.transport = snapshot.transport
+        self.machine = try ClientProtocol(snapshot, rules: endpoint.rules)
+        self.secret = snapshot.secret
+    }
+
     init(_ endpoint: ClientEndpoint, _ transport: ClientTransport, _ session: Session) {
         self.endpoint = endpoint
         self.session = session
@@ -38,6 +49,9 @@ final class ClientSession {
     /// What the browser names when it says something in a request of its own, and a backend when it means this
     /// connection; empty for WebSockets of both directions.
     private(set) var secret = ""
+
+    /// Neither a command nor an answer waits.
+    var isIdle: Bool { self.frames.isEmpty && self.replies.readableBytes == 0 && !self.isWorking }
 
     // MARK: What the session asks
 
@@ -207,6 +221,9 @@ final class ClientSession {
         self.session = nil
     }
 
+    /// The connection is not this process's any more.
+    func detach() { self.session = nil }
+
     // MARK: What the machine says
 
     private func perform(_ actions: [ClientProtocol.Action]) {
@@ -279,7 +296,7 @@ final class ClientSession {
         }
     }
 
-    private func moveDeadline() {
+    func moveDeadline() {
         guard self.machine.deadline != self.due, let session = self.session else { return }
         self.due = self.machine.deadline
         self.deadline = self.due.map { due in

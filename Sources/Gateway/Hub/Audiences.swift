@@ -33,6 +33,8 @@ final class Audiences: Sendable {
         /// Those whose continuity is watched.
         var watched: [GroupName: Audience] = [:]
         var lastNumber: Int64 = 0
+        /// That stood for channels in the gateway before.
+        var keptNumbers: [GroupName: Int64] = [:]
     }
 
     private let state = Mutex(State())
@@ -47,7 +49,7 @@ final class Audiences: Sendable {
             let audience = state.all[list.group] ?? Audience(list.group)
             state.all[list.group] = audience
             // Never one that was another channel's: somebody may still know it by that.
-            let number = state.lastNumber &+ 1
+            let number = state.keptNumbers[list.group] ?? state.lastNumber &+ 1
             let isTaken = audience.state.withLock { state in
                 let place = state.lists.firstIndex { list.form.isBefore($0.form) } ?? state.lists.endIndex
                 state.lists.insert(list, at: place)
@@ -56,7 +58,9 @@ final class Audiences: Sendable {
                 state.number = number
                 return true
             }
-            if isTaken { state.lastNumber = number }
+            guard isTaken else { return }
+            state.lastNumber = max(state.lastNumber, number)
+            state.keptNumbers[list.group] = nil
         }
     }
 
@@ -74,14 +78,35 @@ final class Audiences: Sendable {
         }
     }
 
-    var groupNames: [GroupName] { self.state.withLock { Array($0.all.keys) } }
+    /// Groups that a list of followers is as wanted of.
+    func names(_ isWanted: (FollowerList) -> Bool) -> [GroupName] {
+        self.state.withLock { state in
+            state.all.values.filter { $0.state.withLock { $0.lists.contains(where: isWanted) } }.map(\.group)
+        }
+    }
+
+    /// No other channel gets these numbers.
+    func keep(numbers: [GroupName: Int64]) {
+        self.state.withLock { state in
+            state.keptNumbers = numbers
+            state.lastNumber = max(state.lastNumber, numbers.values.max() ?? 0)
+        }
+    }
 
     /// From now on the group's stream is watched.
-    func watch(_ group: GroupName) {
+    ///
+    /// - Parameter position: the newest publication that all who follow it have; `nil` when that is to be found out.
+    func watch(_ group: GroupName, from position: StreamPosition? = nil) {
         self.state.withLock { state in
-            guard let audience = state.all[group], state.watched[group] == nil else { return }
+            guard let audience = state.all[group] else { return }
             state.watched[group] = audience
-            audience.state.withLock { $0.continuity = $0.continuity ?? StreamContinuity() }
+            audience.state.withLock {
+                if let position {
+                    $0.continuity = StreamContinuity(from: position)
+                } else if $0.continuity == nil {
+                    $0.continuity = StreamContinuity()
+                }
+            }
         }
     }
 

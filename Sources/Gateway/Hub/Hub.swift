@@ -247,6 +247,8 @@ package final class Hub: GroupFeedListener {
     }
 
     private func observe(_ audience: Audience, _ top: StreamPosition, asked: StreamPosition?) {
+        // What moves must not be told more; it is compared again where it goes on.
+        guard audience.position == nil || !self.tap.isHolding else { return }
         self.step(audience) { $0.observed(top, asked: asked) }
     }
 
@@ -307,11 +309,29 @@ package final class Hub: GroupFeedListener {
         self.check(self.audiences.watched { _ in true })
     }
 
+    // MARK: Moving to another gateway
+
+    /// From where on everything of a group's stream is handed on; `nil` when that is not known.
+    func position(of group: GroupName) -> StreamPosition? { self.audiences[group]?.position }
+
+    /// Goes on with streams where another gateway stood.
+    func resume(_ positions: [GroupName: StreamPosition]) {
+        for (group, position) in positions { self.audiences.watch(group, from: position) }
+    }
+
+    /// Numbers that stand for channels with browsers that come from another gateway.
+    func keep(numbers: [GroupName: Int64]) { self.audiences.keep(numbers: numbers) }
+
+    /// Names of channels that browsers chose.
+    var channelNames: [GroupName] { self.audiences.names { $0.form.ruleSet >= self.ruleSets.count } }
+
+    // MARK: Numbers
+
     /// Groups with followers in this process.
     package var groupCount: Int { self.audiences.groupCount }
 
     /// Their names.
-    var groupNames: [GroupName] { self.audiences.groupNames }
+    var groupNames: [GroupName] { self.audiences.names { _ in true } }
 
     /// Pairs of a browser and a group it follows in this process.
     package var subscriptionCount: Int { self.audiences.subscriptions.load(ordering: .relaxed) }

@@ -28,6 +28,9 @@ final class HubTap: Sendable {
 
     var isInUse: Bool { self.isOpen.load(ordering: .relaxed) }
 
+    /// Nothing is delivered now.
+    var isHolding: Bool { self.isInUse && self.mode.withLock { if case .holding = $0 { true } else { false } } }
+
     /// A message has arrived.
     func pass(_ message: LayerMessage, in group: GroupName, deliver: Deliver) {
         self.passing.wrappingAdd(1, ordering: .sequentiallyConsistent)

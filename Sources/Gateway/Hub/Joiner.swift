@@ -22,6 +22,9 @@ final class Joiner {
 
     init(_ session: Session) { self.session = session }
 
+    /// Up to where it knows all; `nil` while what arrives is kept for it.
+    var top: UInt64? { if case .skipping(let top) = self.state { top } else { nil } }
+
     /// Whether what arrives is to be sent now; else it is kept, or known already.
     func takes(_ bytes: ByteBuffer, _ offset: UInt64) -> Bool {
         switch self.state {

@@ -41,6 +41,12 @@ struct StreamContinuity {
 
     init() {}
 
+    /// Goes on where another gateway's stood: what it has handed on may arrive here, too.
+    init(from position: StreamPosition) {
+        self.state = .at(position)
+        self.repaired = Self.range(0, position.offset)
+    }
+
     /// From where on everything is handed to followers that are there now; `nil` when it is not known.
     var position: StreamPosition? {
         switch self.state {

@@ -230,13 +230,17 @@ package final class GatewayContext: Sendable {
     /// - Throws: for a route that is not here, and whatever else cannot be.
     func info(for snapshot: SessionSnapshot) throws(SnapshotError) -> SessionInfo {
         let route = self.routes.routes.first { $0.configuration.path.text == snapshot.route }
-        guard let route, route.client == nil else {
+        guard let route, (route.client == nil) == (snapshot.client == nil) else {
             throw SnapshotError("there is no route \(snapshot.route)")
+        }
+        if let endpoint = route.client, let client = snapshot.client {
+            _ = try ClientProtocol(client, rules: endpoint.rules)
         }
         return SessionInfo(
             route: route, plan: RouteConfiguration.Plan(groups: snapshot.groups, receiver: snapshot.receiver),
             user: snapshot.user, address: snapshot.address.flatMap { IPAddress($0) }, isCounted: snapshot.isCounted,
-            opening: ByteBuffer(), wire: snapshot.wire, transport: nil, handshake: try snapshot.handshake?.handshake())
+            opening: ByteBuffer(), wire: snapshot.wire, transport: snapshot.client?.transport,
+            handshake: try snapshot.handshake?.handshake())
     }
 
     /// - Parameter name: what the application knows it by.

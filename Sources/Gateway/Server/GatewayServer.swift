@@ -168,13 +168,13 @@ package final class GatewayServer: Sendable {
     func adopt(descriptor: CInt, continuing continuation: ConnectionHandler.Continuation) -> EventLoopFuture<Void> {
         let loop = self.nextLoop
         let shard = self.context.hub.shards.first { $0.eventLoop === loop }
-        guard case .session(let info, _) = continuation, let shard else {
+        guard case .session(let info, let snapshot) = continuation, let shard else {
             return self.connect(descriptor, on: loop, continuing: continuation)
         }
         let promise = loop.makePromise(of: Void.self)
-        let groups = info.plan.groups
+        let (groups, channels) = (info.plan.groups, snapshot.channelGroups)
         loop.execute {
-            shard.acquire(groups) { error in
+            shard.acquire(groups, channels: channels) { error in
                 if let error {
                     close(descriptor)
                     return promise.fail(error)

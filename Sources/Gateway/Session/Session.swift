@@ -57,7 +57,7 @@ final class Session: WheelEntry {
     /// Where the route hands messages to workers behind the layer.
     private(set) var bridge: WorkerBridge?
     /// Where browsers choose their channels themselves.
-    private(set) var client: ClientSession?
+    var client: ClientSession?
     /// Questions to workers whose answers have not come.
     var questions = 0
 

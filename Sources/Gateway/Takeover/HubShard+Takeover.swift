@@ -1,3 +1,4 @@
+import ChannelLayer
 import Glibc
 import NIOCore
 
@@ -30,6 +31,29 @@ extension HubShard {
         self.setReading(true)
         if self.owesGap { self.tellGap() }
         self.owesGap = false
+    }
+
+    /// Makes sure that the process hears all that a connection follows which comes from another gateway.
+    ///
+    /// - Parameter completion: called once on this loop, perhaps at once; with an error nothing is held.
+    func acquire(_ groups: [GroupName], channels: [GroupName], completion: @escaping (LayerError?) -> Void) {
+        self.acquire(groups) { error in
+            guard error == nil, !channels.isEmpty else { return completion(error) }
+            var held: [GroupName] = []
+            let all = Countdown(channels.count) { error in
+                if error != nil {
+                    self.release(groups)
+                    for channel in held { self.release(channel: channel) }
+                }
+                completion(error)
+            }
+            for channel in channels {
+                self.acquire(channel: channel) { error in
+                    if error == nil { held.append(channel) }
+                    all.done(error)
+                }
+            }
+        }
     }
 
     private func setReading(_ reads: Bool) {

@@ -36,6 +36,13 @@ package struct SessionSnapshot: Equatable, Sendable {
     package var parser: WebSocketParser.Snapshot?
     /// What the application knows it by, when it is told of it.
     package var introducedName: String?
+    /// Where the browser chooses its channels.
+    var client: ClientSnapshot?
+
+    /// The groups of the channels that the browser chose.
+    var channelGroups: [GroupName] {
+        (self.client?.subscriptions ?? []).compactMap { try? ClientChannel($0.channel).group }
+    }
 
     package func encoded() -> ByteBuffer {
         var bytes = ByteBuffer()
@@ -57,6 +64,8 @@ package struct SessionSnapshot: Equatable, Sendable {
         bytes.writeField(self.parser != nil)
         self.parser?.write(into: &bytes)
         bytes.writeField(self.introducedName)
+        bytes.writeField(self.client != nil)
+        self.client?.write(into: &bytes)
         return bytes
     }
 }
@@ -81,8 +90,9 @@ extension SessionSnapshot {
         self.input = try bytes.bytesField()
         self.parser = try bytes.boolField() ? try WebSocketParser.Snapshot(reading: &bytes) : nil
         self.introducedName = try bytes.optionalStringField()
+        self.client = try bytes.boolField() ? try ClientSnapshot(reading: &bytes) : nil
         try bytes.endOfFields()
-        guard (self.parser == nil) == (self.wire == .eventStream) else {
+        guard (self.parser != nil) == self.wire.isWebSocket else {
             throw SnapshotError("a WebSocket without a parser, or an event stream with one")
         }
     }
@@ -136,8 +146,8 @@ package struct HandshakeSnapshot: Equatable, Sendable {
 }
 
 extension Wire {
-    /// 0 a WebSocket, 1 an event stream, 9 to 15 a WebSocket that compresses with such a window. Who speaks the Centrifugo
-    /// client protocol does not move, so that nobody reads 2 and 3.
+    /// 0 a WebSocket, 1 an event stream, 2 and 3 those of the client protocol, 9 to 15 a WebSocket that compresses with such a
+    /// window.
     fileprivate var number: UInt8 {
         switch self {
         case .webSocket: 0
@@ -152,6 +162,8 @@ extension Wire {
         switch number {
         case 0: self = .webSocket
         case 1: self = .eventStream
+        case 2: self = .clientStream
+        case 3: self = .clientEvents
         case 9...15: self = .webSocketDeflate(windowBits: Int(number))
         default: throw SnapshotError("\(number) is no wire")
         }

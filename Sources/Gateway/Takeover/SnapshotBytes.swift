@@ -32,6 +32,11 @@ extension ByteBuffer {
         for value in values { self.writeField(value) }
     }
 
+    mutating func writeField(_ value: Int64?) {
+        self.writeField(value != nil)
+        if let value { self.writeInteger(value) }
+    }
+
     mutating func integerField<Value: FixedWidthInteger>(
         as type: Value.Type = Value.self
     ) throws(SnapshotError) -> Value {
@@ -48,6 +53,10 @@ extension ByteBuffer {
     }
 
     mutating func intField() throws(SnapshotError) -> Int { Int(clamping: try self.integerField(as: Int64.self)) }
+
+    mutating func optionalIntegerField() throws(SnapshotError) -> Int64? {
+        try self.boolField() ? try self.integerField() : nil
+    }
 
     mutating func bytesField() throws(SnapshotError) -> ByteBuffer {
         let length = try self.integerField(as: UInt32.self)

@@ -68,11 +68,8 @@ struct TakeoverGiver {
             try self.link.send(.handoffListener(path: handoff.path), passing: handoff.listener)
             for router in handoff.routers { try self.link.send(.router, passing: router) }
         }
-        var names = self.hub.groupNames.map(\.text)[...]
-        while !names.isEmpty {
-            try self.link.send(.groups(Array(names.prefix(500))))
-            names = names.dropFirst(500)
-        }
+        try self.send(self.hub.groupNames) { .groups($0) }
+        try self.send(self.hub.channelNames) { .channels($0) }
         try self.link.send(.groupsEnd)
         guard case (.following, _) = try self.link.receive(seconds: 60) else { throw Self.unexpected }
         // Who stands still hears late what the other one has heard in time, and would cut before it has heard it.
@@ -94,6 +91,12 @@ struct TakeoverGiver {
         return true
     }
 
+    private func send(_ groups: [GroupName], as message: ([String]) -> TakeoverMessage) throws {
+        for start in stride(from: 0, to: groups.count, by: 500) {
+            try self.link.send(message(groups[start..<min(start + 500, groups.count)].map(\.text)))
+        }
+    }
+
     // MARK: The cut
 
     private func move() throws -> (moving: [(shard: HubShard, place: Int)], refused: Set<Int>) {
@@ -107,6 +110,8 @@ struct TakeoverGiver {
         try self.link.send(.cut(time: cut))
         try self.onShards { $0.finishDeliveries() }
         try self.wait { $0.isReadyToMove }
+        // What was missed before the cut may have been read meanwhile.
+        try self.onShards { $0.finishDeliveries() }
         var moving: [(shard: HubShard, place: Int)] = []
         for shard in self.hub.shards {
             let count = try shard.eventLoop.submit { shard.beginMoving() }.wait()

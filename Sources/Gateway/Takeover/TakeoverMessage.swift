@@ -5,7 +5,7 @@ package import NIOCore
 /// ```
 ///   new                                     old
 ///    hello ───────────────────────────────▶       accepts no more
-///          ◀── offer, listener…, groups… ──
+///          ◀── offer, listener…, groups…, channels… ──
 ///    follows the groups, records
 ///    following ───────────────────────────▶       waits, notes what it delivers, waits
 ///                                           cut   reads and delivers no more; holds what is heard
@@ -19,7 +19,7 @@ package import NIOCore
 /// dies before it, the new one goes on with those whose sockets have come: the dead one delivered nothing after the cut.
 package enum TakeoverMessage: Equatable, Sendable {
     /// What both must speak. Raised when a message or `SessionSnapshot` changes.
-    package static let version: UInt16 = 2
+    package static let version: UInt16 = 3
 
     case hello(version: UInt16)
     /// - Parameter process: the old one's number.
@@ -32,6 +32,8 @@ package enum TakeoverMessage: Equatable, Sendable {
     /// The listening socket of takeovers: who comes next waits in its queue until the new one is ready for them.
     case takeoverListener
     case groups([String])
+    /// Groups that are followed as channels, among the others.
+    case channels([String])
     case groupsEnd
     case following
     case log([HeardMessage])
@@ -54,7 +56,7 @@ package enum TakeoverMessage: Equatable, Sendable {
         case .hello(let version): bytes.writeInteger(version)
         case .offer(let version, let process): bytes.writeMultipleIntegers(version, process)
         case .listener(let text), .handoffListener(let text), .abort(let text): bytes.writeField(text)
-        case .groups(let names): bytes.writeField(names)
+        case .groups(let names), .channels(let names): bytes.writeField(names)
         case .log(let log):
             for heard in log { bytes.writeMultipleIntegers(heard.key.high, heard.key.low, heard.time) }
         case .cut(let time): bytes.writeInteger(time)
@@ -85,6 +87,7 @@ package enum TakeoverMessage: Equatable, Sendable {
         case .commit: 15
         case .abort: 16
         case .takeoverListener: 17
+        case .channels: 18
         }
     }
 
@@ -117,6 +120,7 @@ package enum TakeoverMessage: Equatable, Sendable {
         case 15: self = .commit
         case 16: self = .abort(reason: try bytes.stringField())
         case 17: self = .takeoverListener
+        case 18: self = .channels(try bytes.stringsField())
         case let number: throw SnapshotError("\(number) is no message of a takeover")
         }
         try bytes.endOfFields()

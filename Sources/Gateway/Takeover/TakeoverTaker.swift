@@ -13,6 +13,8 @@ final class TakeoverTaker {
     private var process: CInt = -1
     private var sockets = ListeningSockets()
     private var groups: [GroupName] = []
+    /// Those that are followed as channels.
+    private var channels: [GroupName] = []
     private var isHoldingGroups = false
     private var browsers: [(continuation: ConnectionHandler.Continuation, descriptor: CInt)] = []
     private var refused: [UInt32] = []
@@ -73,6 +75,7 @@ final class TakeoverTaker {
         try self.follow()
         try self.link.send(.following)
         while try self.takeBrowser() {}
+        try self.awaitStore()
         guard !self.wasInterrupted else { throw TakeoverLink.Fault("the layer was away meanwhile") }
         try self.link.send(.prepared(refused: self.refused))
     }
@@ -94,6 +97,7 @@ final class TakeoverTaker {
         case .takeoverListener where descriptor >= 0 && self.sockets.takeover == nil:
             self.sockets.takeover = descriptor
         case .groups(let names): self.groups += names.map { GroupName(unchecked: $0) }
+        case .channels(let names): self.channels += names.map { GroupName(unchecked: $0) }
         case .groupsEnd: return false
         default:
             if descriptor >= 0 { close(descriptor) }
@@ -106,14 +110,54 @@ final class TakeoverTaker {
     private func follow() throws {
         guard let shard = self.hub.shards.first, !self.groups.isEmpty else { return }
         let promise = shard.eventLoop.makePromise(of: Void.self)
-        let groups = self.groups
+        let (groups, channels) = (self.groups, self.channels)
         shard.eventLoop.execute {
-            shard.acquire(groups) { error in
+            shard.acquire(groups, channels: channels) { error in
                 if let error { promise.fail(error) } else { promise.succeed() }
             }
         }
         try promise.futureResult.wait()
         self.isHoldingGroups = true
+        try self.wakeStore(shard.eventLoop)
+    }
+
+    /// A layer may have to read all there is before it says the first position, and hear kept publications another way until
+    /// then, with which positions would not agree.
+    private func wakeStore(_ loop: any EventLoop) throws {
+        guard let store = self.server.context.layer.store, let channel = self.channels.first else { return }
+        let promise = loop.makePromise(of: HistoryPage.self)
+        store.readHistory(of: channel, .position) { promise.completeWith($0.mapError { $0 as any Error }) }
+        _ = try promise.futureResult.wait()
+    }
+
+    /// Until the layer has here all that the old gateway has handed on of streams: it may be behind, and what is read then would
+    /// end before what is heard next.
+    private func awaitStore() throws {
+        guard let store = self.server.context.layer.store, let loop = self.hub.shards.first?.eventLoop else { return }
+        var behind = self.places.positions.map { (group: $0.key, position: $0.value) }
+        let end = NIODeadline.now() + .seconds(10)
+        while !behind.isEmpty {
+            var still: [(group: GroupName, position: StreamPosition)] = []
+            for start in stride(from: 0, to: behind.count, by: 500) {
+                let part = behind[start..<min(start + 500, behind.count)]
+                let tops = part.map { place in
+                    let promise = loop.makePromise(of: HistoryPage.self)
+                    store.readHistory(of: place.group, .position) {
+                        promise.completeWith($0.mapError { $0 as any Error })
+                    }
+                    return (place, promise.futureResult)
+                }
+                for (place, top) in tops {
+                    let top = try top.wait().top
+                    if top.epoch == place.position.epoch, top.offset < place.position.offset { still.append(place) }
+                }
+            }
+            guard still.isEmpty || .now() < end else {
+                throw TakeoverLink.Fault("the layer has not brought all that the gateway before has had")
+            }
+            if !still.isEmpty { usleep(10_000) }
+            behind = still
+        }
     }
 
     private func takeBrowser() throws -> Bool {
@@ -148,12 +192,13 @@ final class TakeoverTaker {
     }
 
     private lazy var followed = Set(self.groups)
+    private lazy var followedChannels = Set(self.channels)
 
     private func session(_ bytes: ByteBuffer) throws -> ConnectionHandler.Continuation {
         let snapshot = try SessionSnapshot(decoding: bytes)
-        guard snapshot.groups.allSatisfy(self.followed.contains) else {
-            throw SnapshotError("one of its groups is not followed yet")
-        }
+        guard snapshot.groups.allSatisfy(self.followed.contains),
+            snapshot.channelGroups.allSatisfy(self.followedChannels.contains)
+        else { throw SnapshotError("one of its groups is not followed yet") }
         if let state = snapshot.parser {
             var parser = WebSocketParser(messageLimit: 0)
             try parser.restore(state)
@@ -171,10 +216,13 @@ final class TakeoverTaker {
     // MARK: After it
 
     private func adopt() {
+        let (positions, numbers) = self.places
+        self.hub.keep(numbers: numbers)
         let futures = self.browsers.map { self.server.adopt(descriptor: $0.descriptor, continuing: $0.continuation) }
         // Each is among its followers now, or gone; what was recorded meanwhile reaches them.
         if let loop = self.hub.shards.first?.eventLoop { try? EventLoopFuture.andAllComplete(futures, on: loop).wait() }
         let hub = self.hub
+        hub.resume(positions)
         hub.tap.join(self.log, cut: self.cut) { hub.deliver($0, in: $1) }
         // Nobody was here to be told.
         if self.wasInterrupted { hub.tellGap() }
@@ -184,13 +232,29 @@ final class TakeoverTaker {
         hub.shards.first?.eventLoop.run(after: delay) { context.takeoverEnded(missing: hub.tap.finish()) }
     }
 
+    /// How far streams were told, and the numbers that stand for channels, as the browsers that came know them.
+    private var places: (positions: [GroupName: StreamPosition], numbers: [GroupName: Int64]) {
+        var places: (positions: [GroupName: StreamPosition], numbers: [GroupName: Int64]) = ([:], [:])
+        for case .session(_, let snapshot) in self.browsers.lazy.map(\.continuation) {
+            for subscription in snapshot.client?.subscriptions ?? [] {
+                guard let group = try? ClientChannel(subscription.channel).group else { continue }
+                if let place = subscription.place { places.positions[group] = place.position }
+                if subscription.number > 0 { places.numbers[group] = subscription.number }
+            }
+        }
+        return places
+    }
+
     private var wasInterrupted: Bool { self.hub.interruptions.load(ordering: .relaxed) != self.interruptions }
 
     private func releaseGroups() {
         guard self.isHoldingGroups, let shard = self.hub.shards.first else { return }
         self.isHoldingGroups = false
-        let groups = self.groups
-        shard.eventLoop.execute { shard.release(groups) }
+        let (groups, channels) = (self.groups, self.channels)
+        shard.eventLoop.execute {
+            shard.release(groups)
+            for channel in channels { shard.release(channel: channel) }
+        }
     }
 }
 

@@ -64,11 +64,19 @@ extension GroupLog: GroupStore {
     func removePresence(of client: String, in group: GroupName, completion: @escaping Told) {
         self.whenLive(.told(completion)) { log in
             log.write(.told(completion), group) { state in
-                state.own[group]?[client] = nil
-                if state.own[group]?.isEmpty == true { state.own[group] = nil }
+                Self.forget(client, in: group, &state)
                 return .absent(client: client)
             }
         }
+    }
+
+    func handOverPresence(of client: String, in group: GroupName) {
+        self.state.withLock { Self.forget(client, in: group, &$0) }
+    }
+
+    private static func forget(_ client: String, in group: GroupName, _ state: inout State) {
+        state.own[group]?[client] = nil
+        if state.own[group]?.isEmpty == true { state.own[group] = nil }
     }
 
     func readPresence(

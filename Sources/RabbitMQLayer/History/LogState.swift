@@ -96,13 +96,17 @@ struct LogState {
         self.owners[process]?.clients.insert(Client(group: group, name: presence.client))
     }
 
+    /// It has left. Also for a process that it has moved from, and that has not said so.
     private mutating func remove(_ client: Client, _ process: String) {
-        guard self.owners[process]?.clients.remove(client) != nil else { return }
+        guard self.owners[process]?.clients.contains(client) == true else { return }
+        for owner in self.owners.keys { self.owners[owner]?.clients.remove(client) }
         self.presence.remove(client.name, from: client.group)
     }
 
+    /// Its clients are gone, but those that have moved to another process.
     private mutating func forget(_ process: String) {
-        for client in self.owners.removeValue(forKey: process)?.clients ?? [] {
+        for client in self.owners.removeValue(forKey: process)?.clients ?? []
+        where !self.owners.values.contains(where: { $0.clients.contains(client) }) {
             self.presence.remove(client.name, from: client.group)
         }
     }

@@ -43,14 +43,19 @@ final class RedisPresenceKeeper: Sendable {
     }
 
     func remove(_ client: String, from group: GroupName, completion: @escaping @Sendable (LayerError?) -> Void) {
-        self.state.withLock { state in
-            state.groups[group]?[client] = nil
-            if state.groups[group]?.isEmpty == true { state.groups[group] = nil }
-        }
+        self.forget(client, in: group)
         var command = self.keys.presenceCommand(RedisPresenceScripts.remove, group)
         command.append(client)
         self.transport.run(command, for: group) { result in
             if case .failure(let error) = result { completion(error.layerError) } else { completion(nil) }
+        }
+    }
+
+    /// Says it no longer, and takes nothing back.
+    func forget(_ client: String, in group: GroupName) {
+        self.state.withLock { state in
+            state.groups[group]?[client] = nil
+            if state.groups[group]?.isEmpty == true { state.groups[group] = nil }
         }
     }
 

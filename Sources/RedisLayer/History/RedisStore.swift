@@ -113,6 +113,8 @@ final class RedisStore: GroupStore {
         self.present.remove(client, from: group, completion: completion)
     }
 
+    func handOverPresence(of client: String, in group: GroupName) { self.present.forget(client, in: group) }
+
     func readPresence(
         of group: GroupName, completion: @escaping @Sendable (Result<[Presence], LayerError>) -> Void
     ) {

@@ -30,6 +30,7 @@ import Testing
         func removePresence(
             of client: String, in group: GroupName, completion: @escaping @Sendable (LayerError?) -> Void
         ) {}
+        func handOverPresence(of client: String, in group: GroupName) {}
         func readPresence(
             of group: GroupName, completion: @escaping @Sendable (Result<[Presence], LayerError>) -> Void
         ) {}

@@ -63,6 +63,9 @@ final class LossyLayer: StandInLayer {
         func removePresence(
             of client: String, in group: GroupName, completion: @escaping @Sendable (LayerError?) -> Void
         ) { self.real.removePresence(of: client, in: group, completion: completion) }
+        func handOverPresence(of client: String, in group: GroupName) {
+            self.real.handOverPresence(of: client, in: group)
+        }
         func readPresence(
             of group: GroupName, completion: @escaping @Sendable (Result<[Presence], LayerError>) -> Void
         ) { self.real.readPresence(of: group, completion: completion) }

@@ -105,6 +105,23 @@ import Testing
         #expect(self.page(again, at: 700_001)?.top == StreamPosition(offset: 1, epoch: "epoch3"))
     }
 
+    @Test func whoMovesToAnotherProcessStaysWhenTheFirstIsSilent() {
+        var state = LogState()
+        func apply(_ process: String, _ kind: LogEntry.Kind, after seconds: Int = 0) {
+            let entry = LogEntry(process: process, number: 1, time: 0, group: "news", kind: kind)
+            _ = state.apply(entry, at: (state.last ?? 0) + 1, isLive: true, now: self.now + .seconds(seconds))
+        }
+        let ann = Presence(client: "a", user: "ann", info: ByteBuffer())
+        // The old process may say it once more before it knows.
+        for process in ["old", "new", "old"] { apply(process, .present([ann])) }
+        apply("new", .alive, after: 60)
+        state.forgetSilent(for: .seconds(60), now: self.now + .seconds(60))
+        #expect(state.presence.list(self.group).map(\.client) == ["a"])
+        apply("old", .present([ann]), after: 61)
+        apply("new", .absent(client: "a"), after: 62)
+        #expect(state.presence.count == 0, "it has left, whatever the old one said")
+    }
+
     @Test func presenceEndsWithItsProcess() {
         var state = LogState()
         func apply(_ process: String, _ kind: LogEntry.Kind, after seconds: Int = 0) {

@@ -2,6 +2,9 @@
 ///
 /// Asked once per publication for all who said the same.
 struct TagsFilter: Hashable, Sendable {
+    /// As it was said.
+    let source: ClientFilter
+
     private enum Text: String, Sendable {
         case equal = "eq", unequal = "neq", begins = "sw", ends = "ew", contains = "ct"
     }
@@ -22,13 +25,18 @@ struct TagsFilter: Hashable, Sendable {
     private let root: Node
 
     /// Nodes of a filter, so that a publication costs a bounded time.
-    private static let nodeLimit = 100
+    static let nodeLimit = 100
 
     /// - Throws: `badRequest` for one that makes no sense.
     init(_ filter: ClientFilter) throws(ClientError) {
         var room = Self.nodeLimit
+        self.source = filter
         self.root = try Self.node(filter, &room)
     }
+
+    /// Two that ask the same are one, however they were said.
+    static func == (one: TagsFilter, other: TagsFilter) -> Bool { one.root == other.root }
+    func hash(into hasher: inout Hasher) { hasher.combine(self.root) }
 
     func matches(_ tags: [String: String]) -> Bool { Self.isTrue(self.root, tags) }
 
