@@ -18,7 +18,7 @@ import Testing
     init() throws { self.folder = try TestFolder() }
 
     private static func settings(_ configuration: inout GatewayConfiguration) {
-        configuration.takeoverSkew = .milliseconds(100)
+        configuration.takeoverSkew = .milliseconds(300)
         var client = ClientConfiguration()
         client.isInsecure = true
         client.transports = [.webSocket, .unidirectionalEventStream, .eventStream]
