@@ -20,7 +20,7 @@ package final class GatewayContext: Sendable {
     let layer: any ChannelLayer
     let ask: AskWorker
     let log: BoundedLog
-    private let routes: GatewayRoutes
+    let routes: GatewayRoutes
     private let origins: OriginCheck
     private let proxies: TrustedProxies
     private let frames: FrameBuilder

@@ -7,22 +7,22 @@ import Settings
 /// The new gateway's part of a takeover, on a plain thread that may block. Whatever fails before `commit` leaves the old
 /// gateway as it was; the descriptors that came are closed then.
 final class TakeoverTaker {
-    private let server: GatewayServer
+    let server: GatewayServer
     private let link: TakeoverLink
     /// Readable when the old gateway's process has ended; -1 when that is not to be known.
     private var process: CInt = -1
     private var sockets = ListeningSockets()
     private var groups: [GroupName] = []
     /// Those that are followed as channels.
-    private var channels: [GroupName] = []
+    var channels: [GroupName] = []
     private var isHoldingGroups = false
-    private var browsers: [(continuation: ConnectionHandler.Continuation, descriptor: CInt)] = []
+    var browsers: [(continuation: ConnectionHandler.Continuation, descriptor: CInt)] = []
     private var refused: [UInt32] = []
     private var log: [HeardMessage] = []
     private var cut: UInt64 = 0
     private var interruptions = 0
 
-    private var hub: Hub { self.server.context.hub }
+    var hub: Hub { self.server.context.hub }
 
     init(server: GatewayServer, link: TakeoverLink) {
         self.server = server
@@ -118,46 +118,7 @@ final class TakeoverTaker {
         }
         try promise.futureResult.wait()
         self.isHoldingGroups = true
-        try self.wakeStore(shard.eventLoop)
-    }
-
-    /// A layer may have to read all there is before it says the first position, and hear kept publications another way until
-    /// then, with which positions would not agree.
-    private func wakeStore(_ loop: any EventLoop) throws {
-        guard let store = self.server.context.layer.store, let channel = self.channels.first else { return }
-        let promise = loop.makePromise(of: HistoryPage.self)
-        store.readHistory(of: channel, .position) { promise.completeWith($0.mapError { $0 as any Error }) }
-        _ = try promise.futureResult.wait()
-    }
-
-    /// Until the layer has here all that the old gateway has handed on of streams: it may be behind, and what is read then would
-    /// end before what is heard next.
-    private func awaitStore() throws {
-        guard let store = self.server.context.layer.store, let loop = self.hub.shards.first?.eventLoop else { return }
-        var behind = self.places.positions.map { (group: $0.key, position: $0.value) }
-        let end = NIODeadline.now() + .seconds(10)
-        while !behind.isEmpty {
-            var still: [(group: GroupName, position: StreamPosition)] = []
-            for start in stride(from: 0, to: behind.count, by: 500) {
-                let part = behind[start..<min(start + 500, behind.count)]
-                let tops = part.map { place in
-                    let promise = loop.makePromise(of: HistoryPage.self)
-                    store.readHistory(of: place.group, .position) {
-                        promise.completeWith($0.mapError { $0 as any Error })
-                    }
-                    return (place, promise.futureResult)
-                }
-                for (place, top) in tops {
-                    let top = try top.wait().top
-                    if top.epoch == place.position.epoch, top.offset < place.position.offset { still.append(place) }
-                }
-            }
-            guard still.isEmpty || .now() < end else {
-                throw TakeoverLink.Fault("the layer has not brought all that the gateway before has had")
-            }
-            if !still.isEmpty { usleep(10_000) }
-            behind = still
-        }
+        try self.wakeStore()
     }
 
     private func takeBrowser() throws -> Bool {
@@ -230,19 +191,6 @@ final class TakeoverTaker {
         let context = self.server.context
         let delay = TimeAmount.nanoseconds(Int64(clamping: context.takeoverSkew &* 4))
         hub.shards.first?.eventLoop.run(after: delay) { context.takeoverEnded(missing: hub.tap.finish()) }
-    }
-
-    /// How far streams were told, and the numbers that stand for channels, as the browsers that came know them.
-    private var places: (positions: [GroupName: StreamPosition], numbers: [GroupName: Int64]) {
-        var places: (positions: [GroupName: StreamPosition], numbers: [GroupName: Int64]) = ([:], [:])
-        for case .session(_, let snapshot) in self.browsers.lazy.map(\.continuation) {
-            for subscription in snapshot.client?.subscriptions ?? [] {
-                guard let group = try? ClientChannel(subscription.channel).group else { continue }
-                if let place = subscription.place { places.positions[group] = place.position }
-                if subscription.number > 0 { places.numbers[group] = subscription.number }
-            }
-        }
-        return places
     }
 
     private var wasInterrupted: Bool { self.hub.interruptions.load(ordering: .relaxed) != self.interruptions }
