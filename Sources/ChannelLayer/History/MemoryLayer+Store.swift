@@ -42,6 +42,7 @@ extension MemoryLayer: GroupStore {
         completion(self.change { $0.presence.remove(client, from: group) })
     }
 
+    /// Nothing to do: another gateway of this layer is in this process, and what it says is said here.
     public func handOverPresence(of client: String, in group: GroupName) {}
 
     public func readPresence(

@@ -43,24 +43,19 @@ extension ClientSession {
                 return
             }
             if let error { return self.resume(self.machine.opened(opening, .failure(error), now: 0)) }
-            self.follow(
-                group, namespace: opening.namespace, form: opening.form, hearsJoinLeave: opening.hearsJoinLeave,
-                isHeld: opening.wanted != .nothing, filter: opening.filter, slowReaders: opening.slowReaders, session)
+            self.follow(opening, session)
             self.prepare(opening, session)
         }
     }
 
-    /// Hears a channel's group, which is acquired.
-    func follow(
-        _ group: GroupName, namespace: Int, form: ClientForm, hearsJoinLeave: Bool, isHeld: Bool, filter: TagsFilter?,
-        slowReaders: ChannelOptions.SlowReaders, _ session: Session
-    ) {
-        var form = self.transport.form.union(form)
-        if hearsJoinLeave { form.insert(.joinLeave) }
+    /// Hears a channel's group, which is acquired. Where something is wanted of its stream, what arrives is held.
+    func follow(_ opening: ClientOpening, _ session: Session) {
+        var form = self.transport.form.union(opening.form)
+        if opening.hearsJoinLeave { form.insert(.joinLeave) }
         session.shard.follow(
-            group, for: session,
-            as: Form(ruleSet: self.endpoint.firstForm + namespace, client: form, wire: session.form.wire),
-            isHeld: isHeld, filter: filter, slowReaders: slowReaders)
+            opening.channel.group, for: session,
+            as: Form(ruleSet: self.endpoint.firstForm + opening.namespace, client: form, wire: session.form.wire),
+            isHeld: opening.wanted != .nothing, filter: opening.filter, slowReaders: opening.slowReaders)
     }
 
     /// Of the channel that a user may have in one connection alone.

@@ -56,14 +56,10 @@ extension ClientSession {
     }
 
     private func follow(_ subscription: ClientSubscription, _ place: ClientSnapshot.Place?, _ session: Session) {
-        let group = subscription.channel.group
-        self.follow(
-            group, namespace: subscription.namespace, form: subscription.form,
-            hearsJoinLeave: subscription.hearsJoinLeave, isHeld: place != nil, filter: subscription.filter,
-            slowReaders: subscription.options.slowReaders, session)
+        self.follow(ClientOpening(subscription, presence: nil), session)
         self.hearReplacements(in: subscription.channel, session)
         // Nothing was held yet, and so nothing is missing.
-        if let place { _ = session.shard.release(group, for: session, after: place.known) }
+        if let place { _ = session.shard.release(subscription.channel.group, for: session, after: place.known) }
     }
 }
 

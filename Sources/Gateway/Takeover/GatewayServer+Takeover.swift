@@ -97,6 +97,13 @@ extension GatewayContext {
         )
     }
 
+    func stoodStill(_ times: Int) {
+        self.log.log(
+            .warning,
+            "The machine left this process no time while it passed browsers on: they may miss messages; restart with less to do",
+            metadata: ["count": "\(times)"])
+    }
+
     func takeoverRefused(_ error: any Error) {
         self.log.log(.info, "A browser is not taken over", metadata: ["error": "\(error)"])
     }

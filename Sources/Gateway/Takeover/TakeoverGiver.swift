@@ -73,7 +73,10 @@ struct TakeoverGiver {
         try self.link.send(.groupsEnd)
         guard case (.following, _) = try self.link.receive(seconds: 60) else { throw Self.unexpected }
         // Who stands still hears late what the other one has heard in time, and would cut before it has heard it.
-        for _ in 0..<Self.attempts where self.note() { return }
+        for _ in 0..<Self.attempts {
+            if self.note() { return }
+        }
+        self.server.context.stoodStill(Self.attempts)
     }
 
     /// What was sent before the other one followed must have come here; then what is noted came, or comes, to both.

@@ -104,11 +104,7 @@ extension ClientProtocol {
         self.subscriptions[found.channel.text] = subscription
         if grant.expires != nil { self.setDeadline() }
         return .open(
-            ClientOpening(
-                channel: found.channel, namespace: found.namespace, serial: subscription.serial,
-                wanted: subscription.opening, hearsJoinLeave: subscription.hearsJoinLeave,
-                form: wishes.form, filter: wishes.filter, slowReaders: options.slowReaders,
-                presence: options.presence ? self.info(in: found.channel.text) : nil))
+            ClientOpening(subscription, presence: options.presence ? self.info(in: found.channel.text) : nil))
     }
 
     /// Whether what was begun is still wanted.

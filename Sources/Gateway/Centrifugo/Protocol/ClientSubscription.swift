@@ -79,6 +79,15 @@ struct ClientOpening: Equatable {
     let presence: ClientInfo?
 }
 
+extension ClientOpening {
+    init(_ subscription: ClientSubscription, presence: ClientInfo?) {
+        self.init(
+            channel: subscription.channel, namespace: subscription.namespace, serial: subscription.serial,
+            wanted: subscription.opening, hearsJoinLeave: subscription.hearsJoinLeave, form: subscription.form,
+            filter: subscription.filter, slowReaders: subscription.options.slowReaders, presence: presence)
+    }
+}
+
 extension ClientSubscription {
     var opening: ClientOpening.Wanted {
         guard self.isPositioned else { return .nothing }
