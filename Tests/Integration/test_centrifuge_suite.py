@@ -60,26 +60,13 @@ def suite(folder, address):
     return root
 
 
-def run(root, *names):
-    """What became of each test, by its name, and what was said on standard error. All are run when none is named."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", HERE / "suite_runner.py", root, *names], capture_output=True, text=True,
-        cwd=root, timeout=600, check=False)
-    return dict(map(json.loads, done.stdout.splitlines())), done.stderr
-
-
 def outcomes(folder, address):
-    """The same of the whole suite. Its tests have times of their own, down to a twentieth of a second, which a busy machine may
-    exceed: one that failed is run again by itself, twice at most, and all are when one waited for ever and ended the run."""
+    """What became of each test, by its name, and what was said on standard error."""
     root = suite(folder, address)
-    found, errors = run(root)
-    for _ in range(2):
-        failed = [name for name, text in found.items() if text != "ok"]
-        if failed or len(found) < ALL:
-            again, said = run(root, *(failed if len(found) == ALL else ()))
-            found.update({name: text for name, text in again.items() if found.get(name) != "ok"})
-            errors += said
-    return found, errors
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", HERE / "suite_runner.py", root], capture_output=True, text=True, cwd=root,
+        timeout=300, check=False)
+    return dict(map(json.loads, done.stdout.splitlines())), done.stderr
 
 
 def layer(name, request, unique):

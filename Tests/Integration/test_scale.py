@@ -26,7 +26,7 @@ PATIENCE = 900 if FULL else 240
 
 #: With the capacity that is the default a gateway may not be late by a hundred messages, some 20 ms. When the machine had no
 #: time for it, which Django's own layer tells, everything is tried once more.
-ATTEMPTS = 6
+ATTEMPTS = 3
 
 #: On a few cores nginx gets less of them than four gateways do, and falls behind: all that is sent may wait for it, and
 #: pongs come after it. With the defaults a browser that is 8 000 of these messages behind is sent away as slow.
